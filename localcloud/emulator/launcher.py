@@ -1,0 +1,138 @@
+"""Starts ministack, the AWS emulator, with the two things that this project needs and it lacks.
+
+Run by the interpreter of `.venv-emulator`, which is also the one that Lambda code then runs on:
+
+    .venv-emulator/bin/python localcloud/emulator/launcher.py --port 4566 --rekognition-url-file PATH
+
+1. **A `rekognition` service in the emulator's own port**, so that `AWS_ENDPOINT_URL` is all a client needs and so
+   that IAM stands in front of Rekognition's actions as it does in front of every other service's. The calls are
+   forwarded to the URL that the file holds; the file is read anew for each call, so the endpoint may come later,
+   move, or be taken away for a while.
+2. **Loopback counts as TLS**, so that `aws:SecureTransport` denies (CDK's bootstrap bucket has one, and so have our
+   buckets, queues and topic) pass on plain http and IAM can be enforced.
+
+Both use private names of ministack, hence the exact version. Nothing else is patched: what else it lacks is designed
+around in the stack.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import http.client
+import importlib.metadata
+import ipaddress
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+VERSION = "1.5.33"
+
+# Hop-by-hop, or belonging to the connection that is not passed on (the body arrives already inflated).
+NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "expect"}
+# Ministack puts its own of these on every answer.
+NOT_RETURNED = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "x-amzn-requestid"}
+
+# A Rekognition call waits for the endpoint in one of these and not in one of the 64 threads that run Lambda functions.
+forwarders = ThreadPoolExecutor(max_workers=64, thread_name_prefix="rekognition")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="ministack with Rekognition")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--rekognition-url-file", type=Path, required=True)
+    options = parser.parse_args()
+
+    try:
+        found = importlib.metadata.version("ministack")
+    except importlib.metadata.PackageNotFoundError:
+        found = "none"
+    if found != VERSION:
+        sys.exit(
+            f"The local cloud needs ministack {VERSION} and finds {found}: it hooks into private names that move. "
+            "Run tools/setup, or check launcher.py against the new version and change VERSION."
+        )
+
+    # Ministack reads its settings from the environment, at import.
+    os.environ.update(GATEWAY_PORT=str(options.port), BIND_HOST="127.0.0.1", AUTH="true")
+    sys.argv = ["ministack"]
+    import ministack.app
+
+    serve_rekognition(ministack.app, options.rekognition_url_file)
+    count_loopback_as_tls(ministack.app)
+    ministack.app.main()
+
+
+def count_loopback_as_tls(app) -> None:
+    pin = app.pin_request_origin
+    app.pin_request_origin = lambda ip, secure: pin(ip, secure or ipaddress.ip_address(ip).is_loopback)
+
+
+def serve_rekognition(app, url_file: Path) -> None:
+    from ministack.core import iam_actions
+
+    async def handle(method, path, headers, body, query):
+        sent = {k: v for k, v in headers.items() if k not in NOT_FORWARDED and not k.startswith("x-localcloud-")}
+        sent |= facts_about_caller(headers, body, query)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(forwarders, forward, url_file, method, path, sent, body)
+
+    app.SERVICE_HANDLERS["rekognition"] = handle
+    # Without this line the emulator knows no IAM action for these calls, and lets everybody through.
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["rekognition"] = "rekognition"
+
+
+def facts_about_caller(headers: dict, body: bytes, query: dict) -> dict[str, str]:
+    """What the endpoint can't know by itself: who calls, and what IAM lets them do with what they name."""
+    from ministack.core.iam_evaluator import caller_arn, enforce
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.core.router import extract_access_key_id
+
+    region = get_region()
+    facts = {
+        "X-Localcloud-Account": get_account_id(),
+        "X-Localcloud-Region": region,
+        "X-Localcloud-Caller": caller_arn(),
+    }
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return facts
+    access_key = extract_access_key_id(headers, query)
+
+    def may(action: str, resource: str, context: dict[str, str] | None = None) -> bool:
+        return enforce(access_key, action, action.partition(":")[0], region, resource, context) is None
+
+    match request:
+        case {"Video": {"S3Object": {"Bucket": str(bucket), "Name": str(name)} as video}}:
+            read = "s3:GetObjectVersion" if video.get("Version") else "s3:GetObject"
+            facts["X-Localcloud-May-Read"] = json.dumps(may(read, f"arn:aws:s3:::{bucket}/{name}"))
+    match request:
+        case {"NotificationChannel": {"RoleArn": str(role)}}:
+            passed_to = {"iam:PassedToService": "rekognition.amazonaws.com"}
+            facts["X-Localcloud-May-Pass-Role"] = json.dumps(may("iam:PassRole", role, passed_to))
+    return facts
+
+
+def forward(url_file: Path, method: str, path: str, headers: dict[str, str], body: bytes):
+    try:
+        url = urlsplit(url_file.read_text().strip())
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=300)
+        try:
+            connection.request(method, url.path.rstrip("/") + path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, TypeError) as problem:
+        # What a client of AWS sees when the service is down; SDKs try again by themselves.
+        failure = {"__type": "InternalServerError", "Message": f"The Rekognition endpoint does not answer: {problem}"}
+        return 500, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(failure).encode()
+    return answer.status, {k: v for k, v in answer.getheaders() if k.lower() not in NOT_RETURNED}, content
+
+
+if __name__ == "__main__":
+    main()
