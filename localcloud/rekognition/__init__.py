@@ -1,0 +1,44 @@
+"""Rekognition Video on this machine: an endpoint that boto3, the AWS CLI and any SDK take for the service.
+
+What it promises (the same tests run against the object in process and against the server):
+
+- StartFaceDetection and GetFaceDetection over the service's JSON 1.1 protocol, every answer in the shape of botocore's
+  service model, and everything that model bounds is checked, also what SDKs don't check before they send.
+- A Start is idempotent: one token, operation and set of parameters is one job and one completion message for 7 days;
+  other parameters under that token are refused. The token is looked up before slots and rate.
+- 20 jobs at a time over all analyses, 5 Start and 20 Get calls a second of each operation, AWS's texts for refusals.
+- Jobs are IN_PROGRESS, then SUCCEEDED with every row in order of time in pages of at most 1,000 behind opaque tokens
+  that live 24 hours, or FAILED with a StatusMessage; VideoMetadata stands on every page; results are gone after 7 days.
+- One completion message per job, published as the role of the NotificationChannel, whose trust and permissions are
+  checked; if they don't suffice nobody is told, and the server's log says why.
+- The caller's right to read the object and to pass the role, as far as whoever stands in front tells (Caller).
+- Real detections: the video is decoded and looked at (engines/faces.py says with what, and how good that is).
+
+What it does not promise:
+
+- Jobs survive nothing: they, their rows and their tokens are gone when the object or the server is.
+- Values are not AWS's: other models, lower confidences. Never tune a threshold here.
+- Attributes there is no honest measurement for are left out, with FaceAttributes=ALL too.
+- Signatures are not checked, and no IAM policy is evaluated here: the emulator's port does that.
+- The order in which AWS checks a Start, the code of a constraint breach (InvalidParameterException here) and what an
+  IN_PROGRESS reply carries beside its status (JobId, Video and JobTag here) are not documented by AWS.
+"""
+
+from localcloud.rekognition.aws import AnyObject, Notification, S3Objects, SnsPublisher
+from localcloud.rekognition.engines.simulated import Simulated
+from localcloud.rekognition.faults import Faults
+from localcloud.rekognition.in_process import attach
+from localcloud.rekognition.service import Caller, RekognitionVideo, Response
+
+__all__ = [
+    "AnyObject",
+    "Caller",
+    "Faults",
+    "Notification",
+    "RekognitionVideo",
+    "Response",
+    "S3Objects",
+    "Simulated",
+    "SnsPublisher",
+    "attach",
+]

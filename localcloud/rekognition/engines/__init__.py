@@ -1,0 +1,82 @@
+"""What looks at a video, and what the service knows about it.
+
+The service hands an engine a :class:`Work`. An engine either says at once when the job will end and how
+(:class:`Planned`: the simulated engine), or returns ``None`` and calls ``report`` when it is done (the real engines,
+which work in other processes).
+
+Rows travel as compact JSON, one ``bytes`` each: a page is put together without parsing a row, and a million simulated
+rows are a sequence that makes them when asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from localcloud.rekognition.catalogue import Analysis
+
+Rows = Sequence[bytes]
+
+#: What AWS says of a file it can't read, of whatever kind: wrong codec, wrong container, corrupt.
+UNREADABLE = "Unsupported codec/format."
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One object of S3, as Start named it."""
+
+    bucket: str
+    name: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One job for an engine. ``metadata`` is the object's user metadata, ``size`` its bytes."""
+
+    job_id: str
+    analysis: Analysis
+    parameters: Mapping[str, Any]
+    source: Source
+    etag: str = ""
+    size: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended: ``failure`` is AWS's StatusMessage, or None when it succeeded.
+
+    ``video`` is VideoMetadata (one object). ``extra`` are further members of the Get reply.
+    """
+
+    rows: Rows = ()
+    video: Mapping[str, Any] = field(default_factory=dict)
+    failure: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A job whose end is known when it starts: so many seconds from now."""
+
+    seconds: float
+    outcome: Outcome
+
+
+Report = Callable[[str, Outcome], None]
+"""Called once per job, with its id and outcome, from any thread."""
+
+
+class Engine(Protocol):
+    """What the service asks of an engine."""
+
+    def begin(self, work: Work, report: Report) -> Planned | None:
+        """Take the job on. Doesn't wait for it, and doesn't raise: what goes wrong is the job's outcome."""
+
+    def progress(self, job_id: str) -> float | None:
+        """How much of the video is done, 0..1, or None where the engine can't say."""
+
+    def close(self) -> None:
+        """Drop all work and end whatever was started for it."""
