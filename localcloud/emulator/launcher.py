@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 VERSION = "1.5.33"
 
 # Hop-by-hop, or belonging to the connection that is not passed on (the body arrives already inflated).
-NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "expect"}
+NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"}
 # Ministack puts its own of these on every answer.
 NOT_RETURNED = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "x-amzn-requestid"}
 

@@ -1,0 +1,138 @@
+"""The real CDK CLI, pinned in package.json, pointed at the local cloud.
+
+Synthesis is most of what a deployment takes, and its outcome depends on nothing but files: the last cloud assemblies
+are kept under `.build/` by the hash of all that can go into them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localcloud import net
+from localcloud.supervisor import ACCOUNT, CHECKOUT, REGION
+from localcloud.tether import Tether
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Hold = Callable[[Tether], Tether]
+
+CLI = CHECKOUT / "node_modules/.bin/cdk"
+ASSEMBLIES = CHECKOUT / ".build/assemblies"
+KEPT = 8
+
+# What can't go into the assembly: arrows run from localcloud, cli and tests to stacks and lambdas, never back. Anything
+# that is not named here counts, also a folder that nobody has thought of yet.
+NOT_INPUT = {"localcloud", "cli", "tests", "bench", "docs", "node_modules", "demo-output", "cdk.out"}
+
+
+class CdkError(Exception):
+    """The CDK CLI refused; the message has its last words."""
+
+
+def assembly(context: Mapping[str, str], folder: Path, hold: Hold) -> Path:
+    """The synthesized cloud assembly of this checkout with these settings."""
+    kept = ASSEMBLIES / _fingerprint(context)
+    if not (kept / "manifest.json").exists():
+        ASSEMBLIES.mkdir(parents=True, exist_ok=True)
+        # Made aside and moved when whole; two clouds may be synthesizing the same thing at once.
+        draft = Path(tempfile.mkdtemp(dir=ASSEMBLIES, prefix="draft-"))
+        try:
+            settings = [word for key, value in context.items() for word in ("-c", f"{key}={value}")]
+            # HOME is the user's: jsii keeps its unpacked libraries there, and unpacks for six seconds without.
+            env = _environment() | {"HOME": str(Path.home()), "TMPDIR": str(folder / "tmp")}
+            _run(["synth", "--quiet", "-o", draft, *settings], env, CHECKOUT, folder / "logs/cdk-synth.log", hold)
+            try:
+                draft.rename(kept)
+            except OSError:
+                if not (kept / "manifest.json").exists():
+                    raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    os.utime(kept)
+    _forget_oldest()
+    return kept
+
+
+def bootstrap(aws: Mapping[str, str], folder: Path, hold: Hold) -> None:
+    # Run where there is no cdk.json: it needs no app, so it needn't wait for one.
+    command = ["bootstrap", f"aws://{ACCOUNT}/{REGION}"]
+    _run(command, _environment() | dict(aws) | _home(folder), folder / "home", folder / "logs/cdk-bootstrap.log", hold)
+
+
+def deploy(app: Path, aws: Mapping[str, str], folder: Path, hold: Hold) -> dict[str, dict[str, str]]:
+    """Deploy every stack of the assembly; the outputs of each, as `--outputs-file` writes them."""
+    outputs = folder / "cdk-outputs.json"
+    # "direct" leaves the change set out, which nobody here would look at.
+    command: list[str | Path] = ["deploy", "--all", "--app", app, "--require-approval", "never", "--method", "direct"]
+    command += ["--outputs-file", outputs]
+    _run(command, _environment() | dict(aws) | _home(folder), CHECKOUT, folder / "logs/cdk-deploy.log", hold)
+    found: dict[str, dict[str, str]] = json.loads(outputs.read_text()) if outputs.exists() else {}
+    return found
+
+
+def _run(arguments: Sequence[str | Path], env: Mapping[str, str], cwd: Path, log: Path, hold: Hold) -> None:
+    command = [CLI, *arguments, "--no-notices", "--ci", "--progress", "events", "--no-color"]
+    with hold(Tether(command, env=env, cwd=cwd, log=log)) as running:
+        if running.wait() != 0:
+            raise CdkError(f"cdk {arguments[0]} failed:\n{net.tail(log, 40)}")
+
+
+def _environment() -> dict[str, str]:
+    # Nothing of the user's: no profile, no region, no CDK_ variable may change what is built or where it goes.
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "NODE_NO_WARNINGS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _home(folder: Path) -> dict[str, str]:
+    # The CLI remembers under HOME which account an access key belongs to; that must not leak into the user's.
+    return {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
+
+
+def _fingerprint(context: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+
+    def add(name: str, content: bytes) -> None:
+        digest.update(f"{len(name.encode())} {name} {len(content)} ".encode() + content)
+
+    add("context", json.dumps(dict(sorted(context.items()))).encode())
+    add("python", sys.version.encode())
+    # Installed libraries, by the pins that tools/setup has installed: .venv/ready holds their checksum.
+    for extra in (CHECKOUT / ".venv/ready", Path.home() / ".cdk.json"):
+        add(str(extra), extra.read_bytes() if extra.exists() else b"")
+    for path in sorted(_inputs()):
+        add(str(path.relative_to(CHECKOUT)), path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def _inputs() -> Iterator[Path]:
+    for entry in CHECKOUT.iterdir():
+        if entry.name in NOT_INPUT or entry.name.startswith("."):
+            continue
+        for path in entry.rglob("*") if entry.is_dir() else [entry]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
+
+
+def _forget_oldest() -> None:
+    def age(path: Path) -> float:
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            return 0.0
+
+    kept = sorted((path for path in ASSEMBLIES.iterdir() if not path.name.startswith("draft-")), key=age)
+    for path in kept[:-KEPT]:
+        shutil.rmtree(path, ignore_errors=True)
