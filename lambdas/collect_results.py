@@ -1,0 +1,38 @@
+"""A job finished (or should have): collect its results."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from lambdas import wiring
+from lambdas.events import NotOurs, finished_in
+from lambdas.telemetry import Count, count, logger, metrics
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
+    """Handle an SQS batch of messages, each about one job that may have finished."""
+
+    def collect(record: "SQSRecord") -> None:
+        finished = finished_in(record.body)
+        if isinstance(finished, NotOurs):
+            logger.warning("ignored: no job of ours", extra={"rekognition_job_id": finished.rekognition_job_id})
+            count(Count.NOTIFICATIONS_IGNORED)
+            return
+        wiring.collector().collect(
+            finished,
+            owner=context.aws_request_id,
+            milliseconds_left=context.get_remaining_time_in_millis,
+        )
+
+    return process_partial_response(
+        event=event,
+        record_handler=collect,
+        processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
+        context=context,
+    )

@@ -1,0 +1,53 @@
+"""What can go wrong between an upload and its results, and whether trying again helps.
+
+AnalysisError
+├── MalformedEvent      a message is not shaped as its sender promises   never; it goes to the dead-letter queue
+├── WrongSettings       the functions were deployed with bad settings    never, until they are deployed again
+├── CannotStart         Rekognition will never take this video           never; the job is REJECTED
+├── TokenTaken          the attempt's token stands for another call        at once, as the next attempt
+├── NoFreeSlot          the account is running all the jobs it may       wait; nothing is wrong
+├── SlowDown            too many calls a second                          in a moment
+├── ServiceTrouble      Rekognition, or the way to it, is failing        later
+├── PageTokenExpired    a page token outlived its 24 hours               at once, from page one
+└── JobForgotten        Rekognition does not know the job (any more)     with a new attempt
+"""
+
+
+class AnalysisError(Exception):
+    """Anything this project raises on purpose."""
+
+
+class MalformedEvent(AnalysisError):
+    """A message is not shaped as its sender promises."""
+
+
+class WrongSettings(AnalysisError):
+    """An environment variable is missing or can't be understood."""
+
+
+class CannotStart(AnalysisError):
+    """Rekognition will never take this video as it is; the text is the reason people read."""
+
+
+class TokenTaken(AnalysisError):
+    """The attempt's token was used within 7 days with other parameters: another stack's topic or role, say."""
+
+
+class NoFreeSlot(AnalysisError):
+    """The account is running all the video jobs it may (20 by default, over all analyses)."""
+
+
+class SlowDown(AnalysisError):
+    """Too many calls a second, or too sudden a rise."""
+
+
+class ServiceTrouble(AnalysisError):
+    """Rekognition failed to answer, or answered with a fault of its own."""
+
+
+class PageTokenExpired(AnalysisError):
+    """A page token is no longer good; they live 24 hours."""
+
+
+class JobForgotten(AnalysisError):
+    """Rekognition doesn't know the job: never heard of, or finished more than 7 days ago."""

@@ -1,0 +1,428 @@
+"""The jobs table: every job, its state, and its place in line. Every change of state is one conditional write.
+
+    WAITING ──claim──▶ RUNNING ──collect──▶ COLLECTING ──▶ SUCCEEDED
+       ▲  │               │                     │
+       │  └─▶ REJECTED ◀──┤                     ├──▶ FAILED      (a lasting reason)
+       └──── hand back ◀──┴── another attempt ◀─┘                (a passing reason)
+
+A job is RUNNING from the moment it is claimed, so that a crash between the claim and the record of Rekognition's answer
+leaves a trace: RUNNING without ``rekognition_job_id``.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from lambdas import analyses
+from lambdas.clock import Clock, iso
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from lambdas.events import Upload
+
+State = Literal["WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED"]
+FINAL: frozenset[State] = frozenset({"SUCCEEDED", "FAILED", "REJECTED"})
+
+BY_STATE = "ByState"
+BY_VIDEO = "ByVideo"
+LINE = "#line"  # the one item that is no job: what the service last said, and the operator's switch
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One analysis of one upload, as the table knows it. Attribute names are the table's own."""
+
+    job_id: str
+    state: State
+    bucket: str
+    key: str
+    etag: str
+    analysis: str
+    parameters: Mapping[str, Any]
+    size: int  # bytes
+    uploaded_at: str
+    sequencer: str  # orders uploads of one key
+    place: str  # orders the line: when the job may be started, and who comes first
+    state_since: str
+    registered_at: str
+    version_id: str | None = None
+    attempt: int = 1
+    rekognition_job_id: str | None = None
+    past_rekognition_job_ids: Sequence[str] = ()  # of earlier attempts
+    reason: str | None = None
+    start_errors: int = 0
+    ask_at: str | None = None  # when to ask Rekognition, should no notification come
+    asked: int = 0
+    lease_owner: str | None = None  # who is collecting, and until when that holds
+    lease_until: str | None = None
+    checkpoint: str | None = None
+    result_key: str | None = None
+    rows_key: str | None = None
+    detections: int | None = None
+    video_metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def token(self) -> str:
+        """The ClientRequestToken of this attempt."""
+        return analyses.attempt_token(self.job_id, self.attempt)
+
+    @property
+    def log_keys(self) -> dict[str, str]:
+        """What every log line about this job carries."""
+        return {"job_id": self.job_id, "bucket": self.bucket, "key": self.key}
+
+
+def new_job(upload: "Upload", analysis: str, parameters: Mapping[str, Any], now: float) -> Job:
+    """The job that does `analysis` on `upload`: WAITING, at the end of the line."""
+    job_id = analyses.job_id(upload.bucket, upload.key, upload.etag, analysis, parameters)
+    return Job(
+        job_id=job_id,
+        state="WAITING",
+        bucket=upload.bucket,
+        key=upload.key,
+        etag=upload.etag,
+        analysis=analysis,
+        parameters=parameters,
+        size=upload.size,
+        uploaded_at=upload.uploaded_at,
+        sequencer=upload.sequencer,
+        version_id=upload.version_id,
+        place=place(now, job_id),
+        state_since=iso(now),
+        registered_at=iso(now),
+    )
+
+
+def place(seconds: float, job_id: str) -> str:
+    """A place in line: by time, and by id where two came in the same millisecond."""
+    return f"{iso(seconds)}#{job_id[:8]}"
+
+
+class Jobs:
+    """The table's every read and write."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, clock: Clock) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._clock = clock
+
+    # reading
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of that id, read consistently; None if the table has none."""
+        item = self._get_item(job_id)
+        return _job(item) if item else None
+
+    def in_state(self, state: State, limit: int | None = None, due: float | None = None) -> Iterator[str]:
+        """Ids of the jobs in `state`, in order of their places; with `due`, only places up to that time.
+
+        Read from an index that trails the table by a moment, so an id may have moved on: claim before you believe.
+        """
+        values = {":state": state} | ({":due": iso(due) + "~"} if due is not None else {})
+        condition = "#state = :state" + (" AND #place <= :due" if due is not None else "")
+        for item in self._query(BY_STATE, condition, values, limit):
+            yield item["job_id"]
+
+    def of_video(self, bucket: str, key: str) -> list[Job]:
+        """All jobs of all uploads of one key, oldest first (from an index that trails the table by a moment)."""
+        items = self._query(BY_VIDEO, "#video = :video", {":video": f"{bucket}/{key}"}, None)
+        return [job for item in items if (job := self.get(item["job_id"]))]
+
+    # the line
+
+    def register(self, job: Job) -> bool:
+        """Add a job; False if it is there already."""
+        item = _item(job) | {"video": f"{job.bucket}/{job.key}"}
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table, Item=_serialize(item), ConditionExpression="attribute_not_exists(job_id)"
+            )
+        except ClientError as error:
+            if _condition_failed(error):
+                return False
+            raise
+        return True
+
+    def uploaded_again(self, job_id: str, upload: "Upload") -> Job | None:
+        """Note that a known job's content was uploaded again, later; None if that is old news."""
+        return self._change(
+            job_id,
+            {"sequencer": upload.sequencer, "uploaded_again_at": upload.uploaded_at, "version_id": upload.version_id},
+            when="#sequencer < :sequencer",
+        )
+
+    def readmit(self, job: Job) -> Job | None:
+        """Let a REJECTED job try again, at the end of the line: what was wrong may have been mended."""
+        return self._to(job, "WAITING", ("REJECTED",), {"place": place(self._clock.now(), job.job_id), "reason": None})
+
+    def claim(self, job_id: str) -> Job | None:
+        """Take a WAITING job to start it; None if somebody else was faster."""
+        return self._change(job_id, self._state("RUNNING"), when="#state = :waiting", waiting="WAITING")
+
+    def hand_back(self, job: Job) -> None:
+        """Return a claim that came to nothing, keeping its place in line."""
+        self._unstarted(job, {})
+
+    def put_off(self, job: Job, reason: str, seconds: float) -> None:
+        """Return a claim after trouble: behind those who wait now, due in `seconds`, so it can't block the line."""
+        due = place(self._clock.now() + seconds, job.job_id)
+        self._unstarted(job, {"place": due, "reason": reason, "start_errors": job.start_errors + 1})
+
+    def _unstarted(self, job: Job, changes: Mapping[str, Any]) -> None:
+        self._change(
+            job.job_id,
+            {**self._state("WAITING"), **changes},
+            when="#state = :running AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)",
+            running="RUNNING",
+            attempt=job.attempt,
+        )
+
+    def started(self, job: Job, rekognition_job_id: str, ask_at: float) -> None:
+        """Record that Rekognition accepted the job.
+
+        The completion may have been faster, and recorded it; then there is nothing to do. And somebody may have taken
+        the claim for abandoned and handed it back; the job runs all the same.
+        """
+        self._change(
+            job.job_id,
+            {"state": "RUNNING", "rekognition_job_id": rekognition_job_id, "ask_at": iso(ask_at), "reason": None},
+            when="#state IN (:running, :waiting) AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)",
+            running="RUNNING",
+            waiting="WAITING",
+            attempt=job.attempt,
+        )
+
+    def asking(self, job: Job, again_at: float) -> bool:
+        """Note that Rekognition is being asked after a job, and when to ask next; False if somebody else does."""
+        changed = self._change(
+            job.job_id,
+            {"ask_at": iso(again_at), "asked": job.asked + 1},
+            when="#state = :state AND #ask_at = :before",
+            state=job.state,
+            before=job.ask_at,
+        )
+        return changed is not None
+
+    def slot_came_free(self, job_id: str, rekognition_job_id: str) -> bool:
+        """Whether this is the first news that Rekognition is done with the job; a doubled notification is not."""
+        return bool(
+            self._change(
+                job_id,
+                {"slot_freed_by": rekognition_job_id},
+                when="attribute_exists(#job_id) AND NOT (#slot_freed_by = :slot_freed_by)",
+            )
+        )
+
+    def line(self) -> Mapping[str, Any]:
+        """What is known of the line: ``paused`` (the operator's switch), ``refused_at`` (the last "no slot")."""
+        return self._get_item(LINE)
+
+    def line_is_full(self) -> None:
+        """Remember that the service said "no slot"."""
+        self._change(LINE, {"refused_at": iso(self._clock.now())})
+
+    def line_is_open(self) -> None:
+        """Remember that nobody waits."""
+        self._change(LINE, {"refused_at": None})
+
+    def pause(self, paused: bool) -> None:
+        """Switch starting off and on. Uploads are accepted all the same, and wait."""
+        self._change(LINE, {"paused": paused or None, "paused_at": iso(self._clock.now()) if paused else None})
+
+    # collecting
+
+    def begin_collecting(self, job: Job, rekognition_job_id: str, owner: str, until: float) -> Job | None:
+        """Take a job that Rekognition has finished, to collect its results; None if somebody else is at it."""
+        return self._change(
+            job.job_id,
+            {
+                **(self._state("COLLECTING") if job.state != "COLLECTING" else {}),
+                "rekognition_job_id": rekognition_job_id,
+                "lease_owner": owner,
+                "lease_until": iso(until),
+                "ask_at": iso(until),
+            },
+            when="#attempt = :attempt AND #state = :from AND "
+            "(attribute_not_exists(#lease_until) OR #lease_until < :now OR #lease_owner = :lease_owner)",
+            **{"attempt": job.attempt, "from": job.state, "now": iso(self._clock.now())},
+        )
+
+    def checkpoint(self, job: Job, checkpoint: str, until: float | None) -> bool:
+        """Write down how far collecting has come; `until` renews the lease, None gives it up (somebody goes on).
+
+        False if the lease was lost meanwhile: then stop, somebody else is at it.
+        """
+        lease = iso(until) if until is not None else None
+        return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": lease, "ask_at": lease or iso(0)})
+
+    def succeed(self, job: Job, **outcome: Any) -> bool:
+        """The end everybody wants; `outcome` names where the results are and how many there are."""
+        return self._still_mine(job, {**self._state("SUCCEEDED"), **_OVER, "reason": None, **outcome})
+
+    def _still_mine(self, job: Job, changes: Mapping[str, Any]) -> bool:
+        changed = self._change(
+            job.job_id,
+            changes,
+            when="#state = :collecting AND #attempt = :attempt AND #lease_owner = :owner",
+            collecting="COLLECTING",
+            attempt=job.attempt,
+            owner=job.lease_owner,
+        )
+        return changed is not None
+
+    def ask_soon(self, job_id: str, reason: str, at: float) -> None:
+        """Have a job asked after at a time, because of trouble with it that people may want to read about."""
+        self._change(
+            job_id,
+            {"ask_at": iso(at), "reason": reason},
+            when="#state IN (:running, :collecting)",
+            running="RUNNING",
+            collecting="COLLECTING",
+        )
+
+    # ends, and another try
+
+    def reject(self, job: Job, reason: str) -> bool:
+        """End a job that never cost anything."""
+        return bool(self._to(job, "REJECTED", ("WAITING", "RUNNING"), {"reason": reason}))
+
+    def fail(self, job: Job, reason: str) -> bool:
+        """End a job that Rekognition could not do."""
+        return bool(self._to(job, "FAILED", ("WAITING", "RUNNING", "COLLECTING"), {**_OVER, "reason": reason}))
+
+    def try_again(self, job: Job, reason: str, seconds: float) -> bool:
+        """Put a job back in line for another attempt (which is another Start, with another token) in `seconds`."""
+        past = [*job.past_rekognition_job_ids, *([job.rekognition_job_id] if job.rekognition_job_id else [])]
+        changes = {
+            **_OVER,
+            "rekognition_job_id": None,
+            "attempt": job.attempt + 1,
+            "past_rekognition_job_ids": past,
+            "place": place(self._clock.now() + seconds, job.job_id),
+            "reason": reason,
+        }
+        return bool(self._to(job, "WAITING", ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED"), changes))
+
+    # how it is written
+
+    def _state(self, state: State) -> dict[str, Any]:
+        return {"state": state, "state_since": iso(self._clock.now())}
+
+    def _to(self, job: Job, state: State, sources: tuple[State, ...], changes: Mapping[str, Any]) -> Job | None:
+        if job.state not in sources:
+            return None
+        return self._change(
+            job.job_id,
+            {**self._state(state), **changes},
+            when="#attempt = :was_attempt AND #state = :was",
+            was_attempt=job.attempt,
+            was=job.state,
+        )
+
+    def _change(self, item_id: str, changes: Mapping[str, Any], when: str = "", **values: Any) -> Job | None:
+        """Set `changes` (None removes an attribute) if `when` holds; the job as it is then, or None.
+
+        In `when`, ``#name`` stands for an attribute and ``:name`` for a value, given or being set.
+        """
+        kept = {name: _stored(name, value) for name, value in changes.items() if value is not None}
+        removed = [name for name, value in changes.items() if value is None]
+        update = "SET " + ", ".join(f"#{name} = :{name}" for name in kept) if kept else ""
+        if removed:
+            update += " REMOVE " + ", ".join(f"#{name}" for name in removed)
+        used = set(re.findall(r":(\w+)", update + when))
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": _serialize({"job_id": item_id}),
+            "UpdateExpression": update,
+            "ExpressionAttributeNames": {f"#{name}": name for name in re.findall(r"#(\w+)", update + when)},
+            "ReturnValues": "ALL_NEW",
+        }
+        if used:
+            known = {**kept, **values}
+            request["ExpressionAttributeValues"] = _serialize({f":{name}": known[name] for name in used})
+        if when:
+            request["ConditionExpression"] = when
+        try:
+            item = _deserialize(self._dynamodb.update_item(**request)["Attributes"])
+        except ClientError as error:
+            if _condition_failed(error):
+                return None
+            raise
+        return _job(item) if item_id != LINE else None
+
+    def _get_item(self, item_id: str) -> dict[str, Any]:
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key=_serialize({"job_id": item_id}), ConsistentRead=True
+        )
+        return _deserialize(answer.get("Item", {}))
+
+    def _query(
+        self, index: str, condition: str, values: Mapping[str, Any], limit: int | None
+    ) -> Iterator[dict[str, Any]]:
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": index,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": {f"#{name}": name for name in re.findall(r"#(\w+)", condition)},
+            "ExpressionAttributeValues": _serialize(values),
+        }
+        left = limit
+        while True:
+            if left is not None:
+                request["Limit"] = left
+            answer = self._dynamodb.query(**request)
+            for item in answer["Items"]:
+                yield _deserialize(item)
+            if left is not None:
+                left -= len(answer["Items"])
+            if "LastEvaluatedKey" not in answer or left == 0:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+# What a job has only while somebody is at it.
+_OVER: Mapping[str, Any] = dict.fromkeys(("checkpoint", "lease_owner", "lease_until", "ask_at", "asked"))
+
+_FIELDS = frozenset(f.name for f in fields(Job))
+_AS_JSON = ("parameters", "video_metadata")  # DynamoDB numbers are decimals, and these are Rekognition's to read
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+def _item(job: Job) -> dict[str, Any]:
+    values = {name: getattr(job, name) for name in _FIELDS}
+    item = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: _stored(name, value) for name, value in item.items() if value is not None}
+
+
+def _stored(name: str, value: Any) -> Any:
+    return analyses.canonical(value) if name in _AS_JSON else value
+
+
+def _job(item: Mapping[str, Any]) -> Job:
+    known = {name: value for name, value in item.items() if name in _FIELDS}
+    for name in _AS_JSON:
+        if name in known:
+            known[name] = json.loads(known[name])
+    for name in ("size", "attempt", "start_errors", "asked", "detections"):
+        if name in known:
+            known[name] = int(known[name])
+    return Job(**known)
+
+
+def _serialize(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serializer.serialize(value) for name, value in item.items()}
+
+
+def _deserialize(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+
+
+def _condition_failed(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"

@@ -1,0 +1,263 @@
+"""Starting: who gets the next slot, and what to do with each of Rekognition's answers.
+
+The backlog is data (WAITING jobs, in order), and the service itself is asked whether there is a slot. Counting running
+jobs would not do: the account's slots are shared with everybody else in it, and a counter that leaks stops the line for
+good without a word.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from lambdas import analyses
+from lambdas.clock import Clock, iso
+from lambdas.errors import CannotStart, NoFreeSlot, ServiceTrouble, SlowDown, TokenTaken
+from lambdas.events import Upload, ask_again
+from lambdas.jobs import Job, Jobs, State, new_job
+from lambdas.outcome import Bus
+from lambdas.telemetry import Count, count, logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from lambdas.rekognition import Rekognition
+
+LARGEST_VIDEO = 10 * 1024**3  # bytes; Developer Guide, "Guidelines and quotas in Amazon Rekognition"
+
+FIRST_ASK = 120.0  # seconds after a start until Rekognition is asked, should no notification have come
+LONGEST_ASK = 600.0  # seconds between two such questions, at most; they double until then
+CLAIM_IS_STALE = 120.0  # seconds; twice what the function may run
+REFUSAL_HOLDS = 150.0  # seconds that uploads trust the last "no slot"; the tick renews it each minute
+
+FIRST_DELAY, LONGEST_DELAY = 60.0, 3600.0  # seconds to put off a job whose start met trouble; doubled each time
+MOST_START_ERRORS = 30  # then it ends: a day and more of nothing but trouble
+MOST_ATTEMPTS = 10  # tokens taken by other stacks, one after the other: more than anybody has
+
+PAUSE_BETWEEN_CALLS = 0.5  # seconds after "slow down"; Start takes 5 calls a second, shared with the whole account
+TROUBLE_IN_A_ROW = 2  # then the service is down, and asking on would only put everybody off
+
+
+class Messages(Protocol):
+    """Where we tell the collecting function to look at a job."""
+
+    def send(self, bodies: Iterable[str]) -> None:
+        """Send each of `bodies`."""
+
+
+class Gone(CannotStart):
+    """The object is no longer there, or no longer the one that was uploaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Videos:
+    """The videos, as far as starting needs to know them: are they still there."""
+
+    s3: "S3Client"
+
+    def check(self, job: Job) -> None:
+        """Raise Gone unless the object is there and still holds the job's content.
+
+        Rekognition is given a key, not a content: started blindly, it would analyse (and bill) whatever is there now.
+        """
+        version = {"VersionId": job.version_id} if job.version_id else {}
+        try:
+            head = self.s3.head_object(Bucket=job.bucket, Key=job.key, **version)  # type: ignore[arg-type]
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in ("404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"):
+                raise Gone("the object was deleted before its analysis could start") from error
+            if code in ("403", "AccessDenied"):
+                raise CannotStart("this stack may not read the object (AccessDenied)") from error
+            raise ServiceTrouble(f"S3 HeadObject: {code}") from error
+        if head["ETag"].strip('"') != job.etag:
+            raise Gone("the object was replaced before its analysis could start")
+
+
+class Line:
+    """The waiting jobs, and the way from there into Rekognition.
+
+    Args:
+        choice: what to do with each upload: ``{"face-detection": {"FaceAttributes": "ALL"}}``.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        rekognition: "Rekognition",
+        videos: Videos,
+        finished_queue: Messages,
+        bus: Bus,
+        clock: Clock,
+        *,
+        choice: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self._jobs = jobs
+        self._rekognition = rekognition
+        self._videos = videos
+        self._finished_queue = finished_queue
+        self._bus = bus
+        self._clock = clock
+        self._choice = choice
+
+    # joining
+
+    def join(self, upload: Upload) -> int:
+        """Turn an upload into its jobs; how many of them are new in line. Any number of times is once."""
+        waiting = 0
+        for name, parameters in self._choice.items():
+            job = new_job(upload, name, analyses.analysis_named(name).parameters(parameters), self._clock.now())
+            with logger.append_context_keys(**job.log_keys):
+                waiting += self._join(job, upload)
+        return waiting
+
+    def _join(self, job: Job, upload: Upload) -> bool:
+        if not self._jobs.register(job):
+            return self._join_again(job.job_id, upload)
+        logger.info("registered", extra={"analysis": job.analysis, "size": job.size})
+        count(Count.JOBS_REGISTERED)
+        if job.size == 0:
+            return self._reject(job, "the object is empty")
+        if job.size > LARGEST_VIDEO:
+            return self._reject(job, f"the object has {job.size} bytes; Rekognition takes videos of up to 10 GB")
+        return True
+
+    def _join_again(self, job_id: str, upload: Upload) -> bool:
+        """The same content under the same key, announced again, or uploaded again."""
+        newer = self._jobs.uploaded_again(job_id, upload)
+        job = newer or self._jobs.get(job_id)
+        if job is None:
+            return False
+        logger.info("known already", extra={"state": job.state, "uploaded_again": newer is not None})
+        if job.state == "SUCCEEDED":
+            # Another video may have been under this key in between; then the result there is that one's.
+            self._finished_queue.send([ask_again(job_id, "uploaded again")])
+        if newer and job.state == "REJECTED" and 0 < upload.size <= LARGEST_VIDEO:
+            return bool(self._jobs.readmit(job))
+        return False
+
+    # filling
+
+    def fill_after_uploads(self, joined: int) -> None:
+        """Start as many jobs as have just joined, unless the service has lately said that there is no slot."""
+        if not joined:
+            return
+        refused_at = self._jobs.line().get("refused_at", "")
+        if refused_at < iso(self._clock.now() - REFUSAL_HOLDS):
+            self._fill(joined)
+
+    def fill_after_completion(self, job_id: str, rekognition_job_id: str) -> None:
+        """One slot came free, so start one job; a notification that comes twice frees one slot all the same."""
+        if self._jobs.slot_came_free(job_id, rekognition_job_id):
+            self._fill(1)
+
+    def tick(self, enough_time: Callable[[], bool]) -> None:
+        """Once a minute: mend what others left undone, ask after jobs nobody has heard of, start until refused."""
+        self._ask_after("RUNNING")
+        self._ask_after("COLLECTING")
+        self._fill(None, enough_time)
+
+    def _fill(self, most: int | None, enough_time: Callable[[], bool] = lambda: True) -> None:
+        """Start the oldest waiting jobs: `most` of them, or all until the service says no."""
+        line = self._jobs.line()
+        if line.get("paused"):
+            return
+        started = trouble = 0
+        while (most is None or started < most) and enough_time():
+            job = self._next()
+            if job is None:
+                if "refused_at" in line:
+                    self._jobs.line_is_open()
+                return
+            with logger.append_context_keys(**job.log_keys):
+                try:
+                    started += self._start(job)
+                    trouble = 0
+                except NoFreeSlot:
+                    logger.info("no free slot")
+                    self._jobs.hand_back(job)
+                    self._jobs.line_is_full()
+                    count(Count.STARTS_REFUSED)
+                    return
+                except SlowDown:
+                    self._jobs.hand_back(job)
+                    count(Count.STARTS_THROTTLED)
+                    self._clock.sleep(PAUSE_BETWEEN_CALLS)
+                except ServiceTrouble as error:
+                    self._put_off(job, error)
+                    trouble += 1
+                    if trouble >= TROUBLE_IN_A_ROW:
+                        return
+
+    def _next(self) -> Job | None:
+        """The oldest job that is due, claimed; None when nobody waits."""
+        for job_id in self._jobs.in_state("WAITING", limit=20, due=self._clock.now()):
+            job = self._jobs.claim(job_id)
+            if job:
+                return job
+        return None
+
+    def _start(self, job: Job) -> bool:
+        """Start a claimed job. True if a slot was taken, False if the job ended or moved on instead.
+
+        Raises:
+            NoFreeSlot, SlowDown, ServiceTrouble: the claim is still ours.
+        """
+        try:
+            self._videos.check(job)
+            rekognition_job_id = self._rekognition.start(job)
+        except TokenTaken as error:
+            if job.attempt >= MOST_ATTEMPTS:
+                return self._reject(job, str(error))
+            logger.warning("token taken; starting as the next attempt", extra={"attempt": job.attempt})
+            self._jobs.try_again(job, str(error), 0)
+            return False
+        except CannotStart as error:
+            return self._reject(job, str(error))
+        self._jobs.started(job, rekognition_job_id, ask_at=self._clock.now() + FIRST_ASK)
+        logger.info("started", extra={"rekognition_job_id": rekognition_job_id, "attempt": job.attempt})
+        count(Count.JOBS_STARTED)
+        return True
+
+    def _put_off(self, job: Job, error: ServiceTrouble) -> None:
+        if job.start_errors + 1 >= MOST_START_ERRORS:
+            self._reject(job, f"could not be started in {MOST_START_ERRORS} tries; the last said: {error}")
+            return
+        delay = min(FIRST_DELAY * 2**job.start_errors, LONGEST_DELAY)
+        logger.warning("trouble starting; put off", extra={"error": str(error), "seconds": delay})
+        self._jobs.put_off(job, str(error), delay)
+
+    def _reject(self, job: Job, reason: str) -> bool:
+        self._bus.announce(job, "REJECTED", reason=reason)
+        if self._jobs.reject(job, reason):
+            logger.warning("rejected", extra={"reason": reason})
+            count(Count.JOBS_REJECTED)
+        return False
+
+    # mending
+
+    def _ask_after(self, state: State) -> None:
+        """Have Rekognition asked after jobs nobody has heard of: a lost notification, a collector that died."""
+        now = self._clock.now()
+        messages = []
+        for job_id in self._jobs.in_state(state):
+            job = self._jobs.get(job_id)
+            if job is None or job.state != state:
+                continue
+            if job.rekognition_job_id is None:
+                if job.state_since < iso(now - CLAIM_IS_STALE):
+                    self._mend_claim(job)
+            elif (job.ask_at or "") < iso(now):
+                wait = min(FIRST_ASK * 2 ** (job.asked + 1), LONGEST_ASK)
+                if self._jobs.asking(job, again_at=now + wait):
+                    messages.append(ask_again(job_id, "not heard of"))
+        self._finished_queue.send(messages)
+        count(Count.JOBS_ASKED_AFTER, len(messages))
+
+    def _mend_claim(self, job: Job) -> None:
+        """Return the claim of a function that never came back. The job's token makes starting it again safe: if
+        Rekognition had accepted the job, it answers with the same id."""
+        with logger.append_context_keys(**job.log_keys):
+            logger.warning("claimed and never started; handed back")
+        self._jobs.hand_back(job)

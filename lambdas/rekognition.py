@@ -1,0 +1,178 @@
+"""The only module that talks to Rekognition. It is handed its clients, and turns every answer into a value or an error.
+
+Limits, errors and the life of tokens are those of the Amazon Rekognition Developer Guide ("Guidelines and quotas",
+"Error handling", "Calling Amazon Rekognition Video operations").
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lambdas.analyses import CATALOGUE
+from lambdas.errors import (
+    CannotStart,
+    JobForgotten,
+    NoFreeSlot,
+    PageTokenExpired,
+    ServiceTrouble,
+    SlowDown,
+    TokenTaken,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+
+    from lambdas.jobs import Job
+
+PAGE_ROWS = 1000  # the most that Get gives at once
+
+# By code and not by class: Rekognition is known to answer with codes its model doesn't declare.
+_NO_SLOT = {"LimitExceededException"}
+_TOO_FAST = {"ThrottlingException", "ProvisionedThroughputExceededException", "TooManyRequestsException"}
+_NEVER = {
+    "AccessDeniedException",
+    "InvalidParameterException",
+    "InvalidS3ObjectException",
+    "ValidationException",
+    "VideoTooLargeException",
+    "ResourceNotFoundException",  # at Start: a face collection that doesn't exist
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a Get call.
+
+    Attributes:
+        status: ``IN_PROGRESS``, ``SUCCEEDED`` or ``FAILED``.
+        detections: the list this analysis returns, up to 1,000.
+        rest: everything else in the answer but the token: status, metadata, echo.
+        next_token: where the next page begins; None on the last.
+    """
+
+    status: str
+    detections: list[dict[str, Any]]
+    rest: dict[str, Any]
+    next_token: str | None
+
+
+class Rekognition:
+    """Starts jobs and reads their results.
+
+    Args:
+        starter: a client that makes one attempt a call: here a refusal is an answer, and the queue in the table waits
+            better than a sleeping function does.
+        reader: a client that retries: reading is free, and most of what fails is the rate.
+        topic_arn: where Rekognition announces that a job has ended.
+        role_arn: the role it does that with.
+    """
+
+    def __init__(
+        self, starter: "RekognitionClient", reader: "RekognitionClient", *, topic_arn: str, role_arn: str
+    ) -> None:
+        self._starter = starter
+        self._reader = reader
+        self._channel = {"SNSTopicArn": topic_arn, "RoleArn": role_arn}
+        # A page holds up to 1,000 deep objects, and botocore walks each member by its model in Python: most of the time
+        # such a loop takes. So pages are read as the plain JSON they are.
+        reader.meta.events.register("before-parse.rekognition", _keep_json, unique_id="rekognition-plain-pages")
+
+    def start(self, job: "Job") -> str:
+        """Start the job's current attempt; Rekognition's id of it. The same attempt started twice is one job.
+
+        Raises:
+            NoFreeSlot, SlowDown, CannotStart, TokenTaken, ServiceTrouble
+        """
+        video = {"Bucket": job.bucket, "Name": job.key} | ({"Version": job.version_id} if job.version_id else {})
+        start = getattr(self._starter, _method(CATALOGUE[job.analysis].start_operation))
+        try:
+            answer = start(
+                Video={"S3Object": video},
+                ClientRequestToken=job.token,
+                NotificationChannel=self._channel,
+                JobTag=job.job_id,
+                **job.parameters,
+            )
+        except (ClientError, BotoCoreError) as error:
+            _raise_start_error(error)
+        return str(answer["JobId"])
+
+    def page(self, job: "Job", rekognition_job_id: str, token: str | None = None) -> Page:
+        """One page of a job's results.
+
+        Raises:
+            JobForgotten, PageTokenExpired, ServiceTrouble
+        """
+        analysis = CATALOGUE[job.analysis]
+        request: dict[str, Any] = {"JobId": rekognition_job_id, "MaxResults": PAGE_ROWS}
+        if token:
+            request["NextToken"] = token
+        try:
+            answer = getattr(self._reader, _method(analysis.get_operation))(**request)["Page"]
+        except (ClientError, BotoCoreError) as error:
+            _raise_get_error(error)
+        rest = {name: value for name, value in answer.items() if name not in (analysis.detections, "NextToken")}
+        return Page(
+            status=answer["JobStatus"],
+            detections=answer.get(analysis.detections) or [],
+            rest=rest,
+            next_token=answer.get("NextToken") or None,
+        )
+
+    def pages(self, job: "Job", rekognition_job_id: str, first: Page) -> Iterator[Page]:
+        """`first` and every page after it. While one is being used, the next is being fetched."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="next-page") as ahead:
+            page = first
+            while page.next_token:
+                following = ahead.submit(self.page, job, rekognition_job_id, page.next_token)
+                yield page
+                page = following.result()
+            yield page
+
+
+def _method(operation: str) -> str:
+    """``StartFaceDetection`` -> ``start_face_detection``, boto3's name of it."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")
+
+
+def _keep_json(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+    if response_dict["status_code"] == 200:
+        customized_response_dict["Page"] = json.loads(response_dict["body"])
+        response_dict["body"] = b"{}"
+
+
+def _code(error: Exception) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+def _text(error: Exception) -> str:
+    if not isinstance(error, ClientError):
+        return str(error)
+    details: Mapping[str, Any] = error.response["Error"]
+    return f"{details['Code']}: {details.get('Message', '')}"
+
+
+def _raise_start_error(error: Exception) -> NoReturn:
+    code = _code(error)
+    if code in _NO_SLOT:
+        raise NoFreeSlot(_text(error)) from error
+    if code in _TOO_FAST:
+        raise SlowDown(_text(error)) from error
+    if code == "IdempotentParameterMismatchException":
+        raise TokenTaken(_text(error)) from error
+    if code in _NEVER:
+        raise CannotStart(_text(error)) from error
+    raise ServiceTrouble(_text(error)) from error
+
+
+def _raise_get_error(error: Exception) -> NoReturn:
+    code = _code(error)
+    if code == "ResourceNotFoundException":
+        raise JobForgotten(_text(error)) from error
+    if code == "InvalidPaginationTokenException":
+        raise PageTokenExpired(_text(error)) from error
+    raise ServiceTrouble(_text(error)) from error

@@ -1,0 +1,239 @@
+"""Results: where they lie, and how they get there.
+
+results/<video key>/<analysis>.json                              as Rekognition's own Get answers, all pages in one
+rows/analysis=<analysis>/date=<yyyy-mm-dd>/<job id>.jsonl.gz     the same detections, one flat row each
+superseded/<job id>/<analysis>.json                              of an upload that was replaced before it was done
+collecting/<job id>/...                                          what an unfinished collection needs to go on
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas import rows
+from lambdas.analyses import CATALOGUE
+from lambdas.streams import GzipStream, ObjectStream, PreconditionFailed, Target, UploadGone
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from lambdas.jobs import Job
+    from lambdas.rekognition import Page
+
+    Lookup = Callable[[str], Job | None]
+
+LONGEST_KEY = 1024  # bytes of UTF-8; S3's limit
+JOB_ID = "job-id"  # the label by which a result is known to be a job's
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def result_key(key: str, analysis: str) -> str:
+    """Where the result of `analysis` on the video `key` lies.
+
+    A key for which that would be longer than S3 allows gets a short form, ``results/.long-keys/<SHA-256 of key>/...``.
+    """
+    plain = f"results/{key}/{analysis}.json"
+    if len(plain.encode()) <= LONGEST_KEY:
+        return plain
+    return f"results/.long-keys/{hashlib.sha256(key.encode()).hexdigest()}/{analysis}.json"
+
+
+def superseded_key(job: "Job") -> str:
+    """Where a result lies whose video was replaced, under the same key, by one that was done first."""
+    return f"superseded/{job.job_id}/{job.analysis}.json"
+
+
+def rows_key(job: "Job") -> str:
+    """Where a job's rows lie; ``date`` is the day the video was uploaded (UTC)."""
+    return f"rows/analysis={job.analysis}/date={job.uploaded_at[:10]}/{job.job_id}.jsonl.gz"
+
+
+class Results:
+    """The results bucket."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def begin(self, job: "Job", first: "Page", *, superseded: bool = False) -> "Writing":
+        """Start writing a job's results; `first` is page one, whose metadata the document begins with."""
+        document = ObjectStream(self._s3, self.document(job, superseded=superseded))
+        table = GzipStream(ObjectStream(self._s3, self._rows(job)))
+        writing = Writing(self, job, document, table, superseded=superseded)
+        head = _encode({**first.rest, CATALOGUE[job.analysis].detections: []})
+        document.write(head.removesuffix("]}").encode())
+        writing.video_metadata = first.rest.get("VideoMetadata", {})
+        return writing
+
+    def resume(self, job: "Job", first: "Page") -> "Writing":
+        """Go on where the job's checkpoint says, or from the beginning."""
+        if job.checkpoint is None:
+            return self.begin(job, first)
+        then = json.loads(job.checkpoint)
+        try:
+            tails = {name: self._read(f"{then['tails']}/{name}") for name in ("document", "rows")}
+            streams = {
+                name: ObjectStream(
+                    self._s3, target, upload_id=then[name]["upload_id"], parts=then[name]["parts"], tail=tails[name]
+                )
+                for name, target in (
+                    ("document", self.document(job, superseded=then["superseded"])),
+                    ("rows", self._rows(job)),
+                )
+            }
+            for stream in streams.values():
+                stream.check()
+        except UploadGone:
+            return self.begin(job, first, superseded=then["superseded"])
+        writing = Writing(
+            self,
+            job,
+            streams["document"],
+            GzipStream(streams["rows"], checksum=then["rows"]["checksum"], length=then["rows"]["length"], started=True),
+            superseded=then["superseded"],
+        )
+        writing.video_metadata = first.rest.get("VideoMetadata", {})
+        writing.detections, writing.pages, writing.next_token = then["detections"], then["pages"], then["next_token"]
+        writing.tails.append(then["tails"])
+        return writing
+
+    def put_aside(self, prefix: str, tails: Mapping[str, bytes]) -> None:
+        """Keep the tails of unfinished streams."""
+        for name, tail in tails.items():
+            self._s3.put_object(Bucket=self._bucket, Key=f"{prefix}/{name}", Body=tail)
+
+    def forget(self, prefix: str) -> None:
+        """Drop tails; they are of no use any more."""
+        for name in ("document", "rows"):
+            self._s3.delete_object(Bucket=self._bucket, Key=f"{prefix}/{name}")
+
+    def holder(self, job: "Job") -> tuple[str, str] | None:
+        """Whose result lies under the job's key now: its etag and its job's id ("" if unknown); None if none does."""
+        try:
+            head = self._s3.head_object(Bucket=self._bucket, Key=result_key(job.key, job.analysis))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                return None
+            raise
+        return head["ETag"], head["Metadata"].get(JOB_ID, "")
+
+    def somebody_elses(self, job: "Job", lookup: "Lookup") -> bool:
+        """Whether the place of a job's result should hold it and does not."""
+        holder = self.holder(job)
+        return holder is None or (holder[1] != job.job_id and not _newer(lookup(holder[1]), job))
+
+    def document(self, job: "Job", *, superseded: bool) -> Target:
+        """Where the document goes."""
+        key = superseded_key(job) if superseded else result_key(job.key, job.analysis)
+        return Target(self._bucket, key, "application/json", {JOB_ID: job.job_id})
+
+    def _rows(self, job: "Job") -> Target:
+        return Target(self._bucket, rows_key(job), "application/gzip", {JOB_ID: job.job_id})
+
+    def _read(self, key: str) -> bytes:
+        try:
+            return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                raise UploadGone(key) from error
+            raise
+
+
+class Writing:
+    """A job's results, being written."""
+
+    def __init__(
+        self, results: Results, job: "Job", document: ObjectStream, table: GzipStream, *, superseded: bool
+    ) -> None:
+        self._results = results
+        self._job = job
+        self._document = document
+        self._rows = table
+        self._superseded = superseded
+        self.tails: list[str] = []
+        self.detections = 0
+        self.pages = 0
+        self.next_token: str | None = None  # of the page to write next
+        self.video_metadata: Any = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last page has been written."""
+        return self.pages > 0 and self.next_token is None
+
+    @property
+    def rows_key(self) -> str:
+        """Where the rows (will) lie."""
+        return self._rows.stream.target.key
+
+    @property
+    def result_key(self) -> str:
+        """Where the document (will) lie."""
+        return self._document.target.key
+
+    def add(self, page: "Page") -> None:
+        """Write one page."""
+        if page.detections:
+            self._document.write((("," if self.detections else "") + _encode(page.detections)[1:-1]).encode())
+            lines = [_encode(row) for row in rows.rows(self._job, page.detections)]
+            self._rows.write(("\n".join(lines) + "\n").encode())
+        self.detections += len(page.detections)
+        self.pages += 1
+        self.next_token = page.next_token
+
+    def checkpoint(self) -> str:
+        """Put aside what is not yet S3's, and say all that another invocation needs to go on from here."""
+        state = {"rows": self._rows.state(), "document": self._document.state()}
+        prefix = f"collecting/{self._job.job_id}/{self._job.attempt}-{self.pages}"
+        self.tails.append(prefix)
+        self._results.put_aside(prefix, {"document": self._document.tail, "rows": self._rows.stream.tail})
+        progress = {"detections": self.detections, "pages": self.pages, "next_token": self.next_token}
+        return json.dumps({**state, **progress, "tails": prefix, "superseded": self._superseded})
+
+    def publish(self, lookup: "Lookup") -> bool:
+        """Make both forms appear, whole. False if a newer upload's result has taken the place meanwhile; write again,
+        as superseded.
+
+        Raises:
+            UploadGone: somebody else finished or aborted the upload.
+        """
+        self._document.write(b"]}")
+        self._rows.finish()
+        while True:
+            holder = None if self._superseded else self._results.holder(self._job)
+            if holder and holder[1] != self._job.job_id and _newer(lookup(holder[1]), self._job):
+                if self._document.begun:
+                    return False
+                self._superseded = True
+                self._document.target = self._results.document(self._job, superseded=True)
+                holder = None
+            if self._superseded:
+                self._document.finish()
+                return True
+            try:
+                if holder:
+                    self._document.finish(IfMatch=holder[0])
+                else:
+                    self._document.finish(IfNoneMatch="*")
+            except PreconditionFailed:
+                continue  # somebody published just now; see who
+            return True
+
+    def tidy(self) -> None:
+        """Drop the tails of this writing's checkpoints. (What a crash leaves, a lifecycle rule of the bucket drops.)"""
+        while self.tails:
+            self._results.forget(self.tails.pop())
+
+    def abandon(self) -> None:
+        """Drop all that was written so far."""
+        self._document.abandon()
+        self._rows.stream.abandon()
+
+
+def _newer(holder: "Job | None", job: "Job") -> bool:
+    """Whether `holder`'s upload came after `job`'s. One the table doesn't know gives way."""
+    return holder is not None and holder.sequencer > job.sequencer

@@ -1,0 +1,45 @@
+"""What the stack tells the functions, read once. The stack declares exactly these variables; a test compares."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lambdas.analyses import chosen
+from lambdas.errors import WrongSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The functions' environment, as values."""
+
+    jobs_table: str
+    results_bucket: str
+    finished_queue_url: str
+    topic_arn: str
+    publisher_role_arn: str
+    video_extensions: tuple[str, ...]
+    analyses: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings in `environment`.
+
+        Raises:
+            WrongSettings: a variable is missing or can't be understood.
+        """
+        try:
+            return cls(
+                jobs_table=environment["JOBS_TABLE"],
+                results_bucket=environment["RESULTS_BUCKET"],
+                finished_queue_url=environment["FINISHED_QUEUE_URL"],
+                topic_arn=environment["JOB_FINISHED_TOPIC_ARN"],
+                publisher_role_arn=environment["PUBLISHER_ROLE_ARN"],
+                video_extensions=tuple(environment["VIDEO_EXTENSIONS"].lower().split(",")),
+                analyses=chosen(json.loads(environment["ANALYSES"])),
+            )
+        except KeyError as error:
+            raise WrongSettings(f"the environment variable {error} is missing") from error
+        except ValueError as error:
+            raise WrongSettings(str(error)) from error

@@ -1,0 +1,65 @@
+"""A video landed, a slot came free, a minute passed: whatever it was, get jobs started."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from lambdas import wiring
+from lambdas.events import NotOurs, Upload, notifications_in, uploads_in
+from lambdas.telemetry import Count, count, logger, metrics
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+SPARE = 10_000  # ms left at which no further start is begun; a start with its writes takes well under a second
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
+    """Handle an SQS batch of uploads, an SNS notification of a job's end, or the minute tick."""
+    if "Records" not in event:
+        wiring.line().tick(enough_time=lambda: context.get_remaining_time_in_millis() > SPARE)
+        return None
+    if "Sns" in event["Records"][0]:
+        return _completed(event)
+    return _uploaded(event, context)
+
+
+def _completed(event: dict[str, Any]) -> None:
+    for notification in notifications_in(event):
+        if isinstance(notification, NotOurs) or notification.rekognition_job_id is None:
+            continue  # the collecting function says so
+        wiring.line().fill_after_completion(notification.job_id, notification.rekognition_job_id)
+
+
+def _uploaded(event: dict[str, Any], context: "LambdaContext") -> Any:
+    joined = 0
+
+    def join(record: "SQSRecord") -> None:
+        nonlocal joined
+        for upload in uploads_in(record.body):
+            joined += _join(upload)
+
+    failures = process_partial_response(
+        event=event,
+        record_handler=join,
+        processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
+        context=context,
+    )
+    try:
+        wiring.line().fill_after_uploads(joined)
+    except Exception:
+        # The uploads are in the table: failing here would only deliver them again. The next tick fills the slots.
+        logger.exception("could not fill slots after uploads")
+    return failures
+
+
+def _join(upload: Upload) -> int:
+    with logger.append_context_keys(bucket=upload.bucket, key=upload.key):
+        if upload.key.endswith("/") or not upload.key.lower().endswith(wiring.settings().video_extensions):
+            logger.info("ignored: not a video by its extension")
+            count(Count.UPLOADS_IGNORED)
+            return 0
+        return wiring.line().join(upload)

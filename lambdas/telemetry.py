@@ -1,0 +1,32 @@
+"""Logs and metrics, the same for both functions. Names of metrics are a contract: people build alarms on them."""
+
+from enum import StrEnum
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+logger = Logger()
+metrics = Metrics(namespace="RekognitionBatch")
+
+
+class Count(StrEnum):
+    """What is counted. A metric costs money in each hour it is sent in, so nothing is sent when nothing happens."""
+
+    UPLOADS_IGNORED = "UploadsIgnored"
+    JOBS_REGISTERED = "JobsRegistered"
+    JOBS_STARTED = "JobsStarted"
+    STARTS_REFUSED = "StartsRefused"
+    STARTS_THROTTLED = "StartsThrottled"
+    JOBS_ASKED_AFTER = "JobsAskedAfter"
+    JOBS_REJECTED = "JobsRejected"
+    JOBS_SUCCEEDED = "JobsSucceeded"
+    JOBS_FAILED = "JobsFailed"
+    ATTEMPTS_FAILED = "AttemptsFailed"
+    DETECTIONS = "Detections"
+    NOTIFICATIONS_IGNORED = "NotificationsIgnored"
+
+
+def count(what: Count, how_many: int = 1) -> None:
+    """Count `what`; nothing is sent for none."""
+    if how_many:
+        metrics.add_metric(name=what, unit=MetricUnit.Count, value=how_many)
