@@ -1,0 +1,53 @@
+"""Findings of AWS Solutions' rules that are meant, each where it is found and with its reason."""
+
+from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import aws_s3 as s3
+from constructs import IConstruct
+
+ACCESS_LOGS = "Access logs need a bucket of their own, and cost; who wants them adds CloudTrail data events."
+RUNTIME = "3.13 is the newest runtime on which all of the code is tested, in the local cloud too."
+REKOGNITION = "Rekognition's operations on stored video have no resource type."
+OBJECTS = "Every object under the prefix, and nothing else, is what the function reads or writes."
+CDKS_OWN = "A function of CDK's own, deployed by it to set up or empty a bucket; its policies are CDK's."
+
+
+def findings(stack: Stack, *, videos: s3.IBucket, results: s3.IBucket) -> None:
+    """Acknowledge what the stack does on purpose, finding by finding."""
+    for bucket in (videos, results):
+        _acknowledge(bucket, ("S1", ACCESS_LOGS))
+    for name in ("StartAnalysis", "CollectResults"):
+        _acknowledge(stack.node.find_child(name), ("L1", RUNTIME))
+        _acknowledge(stack.node.find_child(f"{name}Role"), ("IAM5[Resource::*]", REKOGNITION))
+    _acknowledge(stack.node.find_child("StartAnalysisRole"), (f"IAM5[Resource::{_arn(stack, videos)}/*]", OBJECTS))
+    _acknowledge(
+        stack.node.find_child("CollectResultsRole"),
+        *(
+            (f"IAM5[Resource::{_arn(stack, results)}/{prefix}/*]", OBJECTS)
+            for prefix in ("results", "rows", "superseded", "collecting")
+        ),
+    )
+    for child in stack.node.children:
+        if child.node.id.startswith(("BucketNotificationsHandler", "Custom::")):
+            _acknowledge(
+                child,
+                (
+                    "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]",
+                    CDKS_OWN,
+                ),
+                ("IAM5[Resource::*]", CDKS_OWN),
+                ("L1", CDKS_OWN),
+            )
+
+
+def _arn(stack: Stack, bucket: s3.IBucket) -> str:
+    """A bucket's ARN as the rules write it."""
+    resource = bucket.node.default_child
+    if isinstance(resource, s3.CfnBucket):
+        return f"<{stack.get_logical_id(resource)}.Arn>"
+    return f"arn:<AWS::Partition>:s3:::{bucket.bucket_name}"
+
+
+def _acknowledge(construct: IConstruct, *findings: tuple[str, str]) -> None:
+    Validations.of(construct).acknowledge(
+        *(Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason) for rule, reason in findings)
+    )

@@ -1,0 +1,212 @@
+"""The stack, in the order data flows: where it lands, what waits, what announces the end, what runs; wiring last."""
+
+import json
+from typing import cast
+
+from aws_cdk import (
+    CfnOutput,
+    Duration,
+    Stack,
+)
+from aws_cdk import (
+    aws_events as events,
+)
+from aws_cdk import (
+    aws_events_targets as targets,
+)
+from aws_cdk import (
+    aws_iam as iam,
+)
+from aws_cdk import (
+    aws_kms as kms,
+)
+from aws_cdk import (
+    aws_lambda as lambda_,
+)
+from aws_cdk import (
+    aws_lambda_event_sources as sources,
+)
+from aws_cdk import (
+    aws_s3 as s3,
+)
+from aws_cdk import (
+    aws_s3_notifications as notifications,
+)
+from aws_cdk import (
+    aws_sns as sns,
+)
+from aws_cdk import (
+    aws_sns_subscriptions as subscriptions,
+)
+from constructs import Construct
+
+from lambdas.analyses import CATALOGUE
+from stacks import acknowledged
+from stacks.functions import Handler
+from stacks.publisher import Publisher
+from stacks.settings import Settings
+from stacks.storage import DataBucket, WorkQueue, jobs_table
+
+REKOGNITION = "rekognition.amazonaws.com"
+START_TIMEOUT = Duration.seconds(60)
+COLLECT_TIMEOUT = Duration.minutes(5)
+
+
+class RekognitionBatch(Stack):
+    """Videos in, results out."""
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
+        super().__init__(
+            scope, id, description="Drop a video into an S3 bucket, and its Amazon Rekognition results appear."
+        )
+        key = (
+            kms.Key(self, "Key", enable_key_rotation=True, removal_policy=settings.removal_policy)
+            if settings.customer_managed_key
+            else None
+        )
+
+        videos: s3.IBucket = (
+            s3.Bucket.from_bucket_name(self, "Videos", settings.videos_bucket)
+            if settings.videos_bucket
+            else DataBucket(self, "Videos", settings=settings, key=key)
+        )
+        results = DataBucket(self, "Results", settings=settings, key=key)
+        results.add_lifecycle_rule(id="UnfinishedCollections", prefix="collecting/", expiration=Duration.days(8))
+        jobs = jobs_table(self, "Jobs", settings=settings, key=key)
+
+        uploads = WorkQueue(self, "Uploads", consumer_timeout=START_TIMEOUT, key=key)
+        finished = WorkQueue(self, "Finished", consumer_timeout=COLLECT_TIMEOUT, key=key)
+
+        job_finished = sns.Topic(self, "JobFinished", enforce_ssl=True, master_key=key)
+        publisher = Publisher(self, "Publisher", topic=job_finished)
+
+        environment = {
+            "JOBS_TABLE": jobs.table_name,
+            "RESULTS_BUCKET": results.bucket_name,
+            "FINISHED_QUEUE_URL": finished.queue_url,
+            "JOB_FINISHED_TOPIC_ARN": job_finished.topic_arn,
+            "PUBLISHER_ROLE_ARN": publisher.role_arn,
+            "VIDEO_EXTENSIONS": ",".join(settings.video_extensions),
+            "ANALYSES": json.dumps(settings.analyses),
+        }
+        start = Handler(
+            self,
+            "StartAnalysis",
+            "lambdas.start_analysis.handler",
+            description="Turns uploads into jobs and starts them as slots come free",
+            settings=settings,
+            key=key,
+            memory=512,
+            timeout=START_TIMEOUT,
+            environment=environment,
+        )
+        collect = Handler(
+            self,
+            "CollectResults",
+            "lambdas.collect_results.handler",
+            description="Brings the results of finished jobs to the results bucket",
+            settings=settings,
+            key=key,
+            memory=1024,
+            timeout=COLLECT_TIMEOUT,
+            environment=environment,
+            # It hands very long results over to itself through its own queue, which AWS would take for a runaway loop
+            # and stop at the sixteenth time.
+            recursive_loop=lambda_.RecursiveLoop.ALLOW,
+        )
+
+        self._announce_uploads(videos, uploads)
+        start.add_event_source(
+            sources.SqsEventSource(uploads, batch_size=10, max_concurrency=5, report_batch_item_failures=True)
+        )
+        job_finished.add_subscription(
+            subscriptions.SqsSubscription(finished, raw_message_delivery=True, dead_letter_queue=finished.dead)
+        )
+        job_finished.add_subscription(subscriptions.LambdaSubscription(start))  # a slot came free
+        collect.add_event_source(
+            sources.SqsEventSource(finished, batch_size=1, max_concurrency=10, report_batch_item_failures=True)
+        )
+        events.Rule(
+            self,
+            "Tick",
+            description="Mends what was left undone, and fills slots that came free unannounced",
+            schedule=events.Schedule.rate(Duration.minutes(1)),
+            # A tick that fails is not repeated: the next one comes in a minute.
+            targets=[targets.LambdaFunction(start, retry_attempts=0, max_event_age=Duration.minutes(1))],
+        )
+
+        operations = [CATALOGUE[name] for name in settings.analyses]
+        allow(start, ["*"], *(f"rekognition:{operation.start_operation}" for operation in operations))
+        allow(collect, ["*"], *(f"rekognition:{operation.get_operation}" for operation in operations))
+        # Rekognition reads the video with the rights of who calls Start, and announces with a role it is passed.
+        allow(start, [videos.arn_for_objects("*")], "s3:GetObject", "s3:GetObjectVersion")
+        allow(start, [publisher.role_arn], "iam:PassRole", StringEquals={"iam:PassedToService": REKOGNITION})
+        # Without ListBucket, S3 answers 403 for an object that isn't there, and "deleted" would read as "forbidden".
+        allow(start, [videos.bucket_arn], "s3:ListBucket")
+        allow(collect, [results.bucket_arn], "s3:ListBucket")
+        allow(
+            collect,
+            [results.arn_for_objects(f"{prefix}/*") for prefix in ("results", "rows", "superseded", "collecting")],
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:AbortMultipartUpload",
+            "s3:ListMultipartUploadParts",
+        )
+        allow(collect, [results.arn_for_objects("collecting/*")], "s3:DeleteObject")
+        bus = events.EventBus.from_event_bus_name(self, "DefaultBus", "default")
+        for function in (start, collect):
+            allow(function, [jobs.table_arn], "dynamodb:GetItem", "dynamodb:UpdateItem")
+            allow(function, [finished.queue_arn], "sqs:SendMessage")
+            bus.grant_put_events_to(function)
+            if key:
+                key.grant_encrypt_decrypt(function)
+        allow(start, [jobs.table_arn], "dynamodb:PutItem")
+        allow(start, [f"{jobs.table_arn}/index/ByState"], "dynamodb:Query")
+
+        for name, value in (
+            ("VideosBucket", videos.bucket_name),
+            ("ResultsBucket", results.bucket_name),
+            ("JobsTable", jobs.table_name),
+        ):
+            CfnOutput(self, name, value=value)
+        acknowledged.findings(self, videos=videos, results=results)
+
+    def _announce_uploads(self, videos: s3.IBucket, uploads: WorkQueue) -> None:
+        """Have every new object of the videos bucket announced in the uploads queue."""
+        if not isinstance(videos, DataBucket):
+            # The bucket is somebody else's and may announce other things to others: this merges, by a function of
+            # CDK's own.
+            videos.add_event_notification(s3.EventType.OBJECT_CREATED, notifications.SqsDestination(uploads))
+            return
+        # Said directly, it needs no function. The queue's policy can't name the bucket, which can't be made before it;
+        # what it must keep out is other people's buckets, and it does.
+        announced = uploads.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sqs:SendMessage"],
+                principals=[iam.ServicePrincipal("s3.amazonaws.com")],
+                resources=[uploads.queue_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
+        bucket = cast("s3.CfnBucket", videos.node.default_child)
+        bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            queue_configurations=[
+                s3.CfnBucket.QueueConfigurationProperty(event="s3:ObjectCreated:*", queue=uploads.queue_arn)
+            ]
+        )
+        videos.node.add_dependency(*filter(None, [announced.policy_dependable]))
+        if uploads.encryption_master_key:
+            uploads.encryption_master_key.grant(
+                iam.ServicePrincipal(
+                    "s3.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
+                ),
+                "kms:GenerateDataKey",
+                "kms:Decrypt",
+            )
+
+
+def allow(function: Handler, resources: list[str], *actions: str, **conditions: object) -> None:
+    """Let `function` do exactly `actions` on `resources`. (CDK's own grants are wider, or there is none.)"""
+    function.add_to_role_policy(
+        iam.PolicyStatement(actions=list(actions), resources=resources, conditions=conditions or None)
+    )

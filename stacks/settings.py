@@ -1,0 +1,175 @@
+"""What an operator may choose, given in ``cdk.json`` under ``context`` or by ``cdk ... -c key=value``.
+
+Everything enters here, once, and is checked; past this module nobody reads context or the environment.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+from aws_cdk import RemovalPolicy
+
+from lambdas.analyses import WrongAnalysis, chosen
+
+# CloudWatch Logs takes no other numbers (PutRetentionPolicy).
+LOG_RETENTION_DAYS = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+
+
+class WrongSetting(ValueError):
+    """A setting is unknown or its value won't do; the text names the key, shows the value and says what would do."""
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"text": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings, with what each means. README's table is checked against this."""
+
+    stack_name: str = _setting(
+        "RekognitionBatch", "Name of the stack. With another name, another copy fits in the same account and region."
+    )
+    videos_bucket: str = _setting(
+        "", "Name of an existing bucket (same account and region) to take videos from. Empty: the stack makes one."
+    )
+    video_extensions: tuple[str, ...] = _setting(
+        (".mp4", ".mov"), "What counts as a video, in any case. Other objects are ignored."
+    )
+    analyses: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=lambda: {"face-detection": {"FaceAttributes": "DEFAULT"}},
+        metadata={"text": "What is done with each video, with Rekognition's own parameters."},
+    )
+    retain_data: bool = _setting(
+        True, "Whether buckets and the jobs table outlive the stack. `false` deletes them with it, results and all."
+    )
+    customer_managed_key: bool = _setting(
+        False, "Encrypt with a KMS key of the stack's own ($1 a month) instead of keys that AWS owns (free)."
+    )
+    log_retention_days: int = _setting(30, "Days that the functions' logs are kept.")
+
+    @property
+    def removal_policy(self) -> RemovalPolicy:
+        """What happens to whatever holds data when the stack is deleted."""
+        return RemovalPolicy.RETAIN if self.retain_data else RemovalPolicy.DESTROY
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> "Settings":
+        """The settings that a CDK context holds. ``-c`` gives text, ``cdk.json`` gives JSON; both are understood.
+
+        Raises:
+            WrongSetting: a key is unknown, or a value won't do.
+        """
+        known = {f.name for f in fields(cls)}
+        given = {}
+        for key, value in context.items():
+            if key in known:
+                given[key] = _READ[key](key, value)
+            elif not _is_cdks_own(key):
+                raise WrongSetting(f"{key!r} is no setting{_nearest(key, known)}")
+        return cls(**given)
+
+
+def _is_cdks_own(key: str) -> bool:
+    # Feature flags are @scope/..., look-ups cached by the CLI are kind:..., and two older ones are plain words.
+    return key.startswith("@") or ":" in key or key.startswith("aws-cdk")
+
+
+def _nearest(word: str, known: set[str]) -> str:
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; the settings are {', '.join(sorted(known))}"
+
+
+def _wrong(key: str, value: Any, would_do: str) -> WrongSetting:
+    return WrongSetting(f"{key} is {value!r}; {would_do}")
+
+
+def _flag(key: str, value: Any) -> bool:
+    # -c flag=false arrives as the text 'false', which is true in Python.
+    known = {True: True, False: False, "true": True, "false": False}
+    if isinstance(value, (bool, str)) and value in known:
+        return known[value]
+    raise _wrong(key, value, "it takes true or false")
+
+
+def _days(key: str, value: Any) -> int:
+    text = str(value)
+    if isinstance(value, (int, str)) and text.isdecimal() and int(text) in LOG_RETENTION_DAYS:
+        return int(text)
+    raise _wrong(key, value, f"CloudWatch Logs takes {', '.join(map(str, LOG_RETENTION_DAYS))}")
+
+
+def _stack_name(key: str, value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,127}", value):
+        return value
+    raise _wrong(key, value, "it takes letters, digits and hyphens, a letter first, 128 at most")
+
+
+def _bucket(key: str, value: Any) -> str:
+    if isinstance(value, str) and (not value or re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value)):
+        return value
+    raise _wrong(key, value, "it takes a bucket's name (3 to 63 of a-z, 0-9, '.' and '-'), not an ARN or an address")
+
+
+def _extensions(key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    would_do = 'it takes extensions with their dot: [".mp4", ".mov"], or ".mp4 .mov" with -c'
+    if not isinstance(value, (list, tuple)) or not value:
+        raise _wrong(key, value, would_do)
+    for extension in value:
+        if not isinstance(extension, str) or not re.fullmatch(r"\.[A-Za-z0-9]+", extension):
+            raise _wrong(key, extension, would_do)
+    return tuple(dict.fromkeys(extension.lower() for extension in value))
+
+
+def _analyses(key: str, value: Any) -> dict[str, dict[str, Any]]:
+    would_do = 'it takes an object like {"face-detection": {"FaceAttributes": "ALL"}}'
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise _wrong(key, value, f"{would_do}, in JSON ({error})") from error
+    if not isinstance(value, Mapping):
+        raise _wrong(key, value, would_do)
+    try:
+        return chosen(value)
+    except WrongAnalysis as error:
+        raise _wrong(key, value, str(error)) from error
+
+
+_READ = {
+    "stack_name": _stack_name,
+    "videos_bucket": _bucket,
+    "video_extensions": _extensions,
+    "analyses": _analyses,
+    "retain_data": _flag,
+    "customer_managed_key": _flag,
+    "log_retention_days": _days,
+}
