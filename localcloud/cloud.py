@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     Progress = Callable[[str, bool], None]
 
 STEPS = ("Synthesize the stack", "Start the cloud", "Bootstrap", "Deploy")
-STACK = "RekognitionBatch"
 
 
 class CloudError(Exception):
@@ -80,8 +79,8 @@ class LocalCloud:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """The stack's outputs."""
-        return self.stacks[STACK]
+        """The outputs of the stack that takes videos, whatever its name."""
+        return next(found for found in self.stacks.values() if "VideosBucket" in found)
 
     @property
     def rekognition_url(self) -> str:
@@ -110,7 +109,7 @@ class LocalCloud:
 
     def lambda_workers(self, function: str = "") -> list[int]:
         """Process ids of the Lambda workers whose function's name contains this. Killing one is a crash mid-flight."""
-        listing = subprocess.run(["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=True).stdout
+        listing = subprocess.run(["ps", "-axwwo", "pid=,command="], capture_output=True, text=True, check=True).stdout
         prefix = str(self.folder / "tmp/ministack-lambda-")
         return [
             int(pid)

@@ -63,6 +63,13 @@ def alive(folder: Path) -> bool:
         os.close(descriptor)
 
 
+def owner(folder: Path) -> int | None:
+    """The process that holds the folder, if any does."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((folder / "lock").read_text()) if alive(folder) else None
+    return None
+
+
 def sweep() -> None:
     """Remove what killed clouds of this user have left in the temporary folder."""
     for folder in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
@@ -98,6 +105,8 @@ def _lock(folder: Path) -> int | None:
             continue
         with contextlib.suppress(FileNotFoundError):
             if (folder / "lock").stat().st_ino == os.fstat(descriptor).st_ino:
+                os.truncate(descriptor, 0)
+                os.write(descriptor, str(os.getpid()).encode())
                 return descriptor
         os.close(descriptor)  # locked, but already removed by its last owner
 
