@@ -1,14 +1,17 @@
 """Findings of AWS Solutions' rules that are meant, each where it is found and with its reason."""
 
-from aws_cdk import Acknowledgment, Stack, Validations
-from aws_cdk import aws_s3 as s3
+from aws_cdk import Acknowledgment, Stack, Validations, aws_s3 as s3
 from constructs import IConstruct
 
 ACCESS_LOGS = "Access logs need a bucket of their own, and cost; who wants them adds CloudTrail data events."
 RUNTIME = "3.13 is the newest runtime on which all of the code is tested, in the local cloud too."
 REKOGNITION = "Rekognition's operations on stored video have no resource type."
 OBJECTS = "Every object under the prefix, and nothing else, is what the function reads or writes."
+DATA_KEYS = "What CDK grants with publishing to an encrypted topic: a data key, with or without its plain text."
+KEY_POLICY = "The key's policy lets S3 use it already; see encryption.py."
 CDKS_OWN = "A function of CDK's own, deployed by it to set up or empty a bucket; its policies are CDK's."
+
+BASIC_EXECUTION = "arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 
 
 def findings(stack: Stack, *, videos: s3.IBucket, results: s3.IBucket) -> None:
@@ -26,6 +29,11 @@ def findings(stack: Stack, *, videos: s3.IBucket, results: s3.IBucket) -> None:
             for prefix in ("results", "rows", "superseded", "collecting")
         ),
     )
+    _acknowledge(stack.node.find_child("Publisher"), ("IAM5[Action::kms:GenerateDataKey*]", DATA_KEYS))
+    if reference := stack.node.try_find_child("KeyReference"):
+        Validations.of(reference).acknowledge(
+            Acknowledgment(id="@aws-cdk/aws-s3-notifications:sqsKMSPermissionsNotAdded", reason=KEY_POLICY)
+        )
     for child in stack.node.children:
         if child.node.id.startswith(("BucketNotificationsHandler", "Custom::")):
             _acknowledge(

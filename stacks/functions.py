@@ -2,11 +2,7 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import Duration, Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
+from aws_cdk import Duration, Stack, aws_iam as iam, aws_kms as kms, aws_lambda as lambda_, aws_logs as logs
 from constructs import Construct
 
 from stacks.bundle import bundle

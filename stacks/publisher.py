@@ -1,8 +1,6 @@
 """The role with which Rekognition announces that a job has ended."""
 
-from aws_cdk import Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sns as sns
+from aws_cdk import Stack, aws_iam as iam, aws_sns as sns
 from constructs import Construct
 
 

@@ -7,41 +7,21 @@ from aws_cdk import (
     CfnOutput,
     Duration,
     Stack,
-)
-from aws_cdk import (
     aws_events as events,
-)
-from aws_cdk import (
     aws_events_targets as targets,
-)
-from aws_cdk import (
     aws_iam as iam,
-)
-from aws_cdk import (
-    aws_kms as kms,
-)
-from aws_cdk import (
     aws_lambda as lambda_,
-)
-from aws_cdk import (
     aws_lambda_event_sources as sources,
-)
-from aws_cdk import (
     aws_s3 as s3,
-)
-from aws_cdk import (
     aws_s3_notifications as notifications,
-)
-from aws_cdk import (
     aws_sns as sns,
-)
-from aws_cdk import (
     aws_sns_subscriptions as subscriptions,
 )
 from constructs import Construct
 
 from lambdas.analyses import CATALOGUE
 from stacks import acknowledged
+from stacks.encryption import customer_managed_key
 from stacks.functions import Handler
 from stacks.publisher import Publisher
 from stacks.settings import Settings
@@ -59,11 +39,7 @@ class RekognitionBatch(Stack):
         super().__init__(
             scope, id, description="Drop a video into an S3 bucket, and its Amazon Rekognition results appear."
         )
-        key = (
-            kms.Key(self, "Key", enable_key_rotation=True, removal_policy=settings.removal_policy)
-            if settings.customer_managed_key
-            else None
-        )
+        key = customer_managed_key(self, "Key", settings=settings) if settings.customer_managed_key else None
 
         videos: s3.IBucket = (
             s3.Bucket.from_bucket_name(self, "Videos", settings.videos_bucket)
@@ -159,7 +135,7 @@ class RekognitionBatch(Stack):
             allow(function, [finished.queue_arn], "sqs:SendMessage")
             bus.grant_put_events_to(function)
             if key:
-                key.grant_encrypt_decrypt(function)
+                allow(function, [key.key_arn], "kms:Decrypt", "kms:GenerateDataKey")
         allow(start, [jobs.table_arn], "dynamodb:PutItem")
         allow(start, [f"{jobs.table_arn}/index/ByState"], "dynamodb:Query")
 
@@ -195,14 +171,6 @@ class RekognitionBatch(Stack):
             ]
         )
         videos.node.add_dependency(*filter(None, [announced.policy_dependable]))
-        if uploads.encryption_master_key:
-            uploads.encryption_master_key.grant(
-                iam.ServicePrincipal(
-                    "s3.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
-                ),
-                "kms:GenerateDataKey",
-                "kms:Decrypt",
-            )
 
 
 def allow(function: Handler, resources: list[str], *actions: str, **conditions: object) -> None:

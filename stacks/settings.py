@@ -5,7 +5,7 @@ Everything enters here, once, and is checked; past this module nobody reads cont
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -87,7 +87,7 @@ class Settings:
             WrongSetting: a key is unknown, or a value won't do.
         """
         known = {f.name for f in fields(cls)}
-        given = {}
+        given: dict[str, Any] = {}
         for key, value in context.items():
             if key in known:
                 given[key] = _READ[key](key, value)
@@ -164,7 +164,7 @@ def _analyses(key: str, value: Any) -> dict[str, dict[str, Any]]:
         raise _wrong(key, value, str(error)) from error
 
 
-_READ = {
+_READ: Mapping[str, Callable[[str, Any], Any]] = {
     "stack_name": _stack_name,
     "videos_bucket": _bucket,
     "video_extensions": _extensions,

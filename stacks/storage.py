@@ -1,10 +1,6 @@
 """What holds data, and what holds work."""
 
-from aws_cdk import Duration
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sqs as sqs
+from aws_cdk import Duration, aws_dynamodb as dynamodb, aws_kms as kms, aws_s3 as s3, aws_sqs as sqs
 from constructs import Construct
 
 from stacks.settings import Settings
