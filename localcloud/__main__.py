@@ -96,9 +96,9 @@ def run_status(_: argparse.Namespace) -> int:
     if not state:
         print("No local cloud is running. To start it: make cloud")
         return 1
-    minutes = (time.time() - state["started"]) / 60
-    print(f"The local cloud runs at {state['aws_endpoint']}, Rekognition at {state['rekognition_url']}")
-    print(f"since {minutes:.0f} minutes, by process {state['pid']}.")
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(state["started"]))
+    print(f"The local cloud runs at {state['aws_endpoint']} since {since} (process {state['pid']}).")
+    print(f"Rekognition answers at {state['rekognition_url']}")
     for stack, found in checkout.outputs().items():
         for name, value in found.items():
             print(f"  {stack}.{name} = {value}")

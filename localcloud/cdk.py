@@ -72,14 +72,14 @@ def deploy(app: Path, aws: Mapping[str, str], folder: Path, hold: Hold) -> dict[
     outputs = folder / "cdk-outputs.json"
     # "direct" leaves the change set out, which nobody here would look at.
     command: list[str | Path] = ["deploy", "--all", "--app", app, "--require-approval", "never", "--method", "direct"]
-    command += ["--outputs-file", outputs]
+    command += ["--progress", "events", "--outputs-file", outputs]
     _run(command, _environment() | dict(aws) | _home(folder), CHECKOUT, folder / "logs/cdk-deploy.log", hold)
     found: dict[str, dict[str, str]] = json.loads(outputs.read_text()) if outputs.exists() else {}
     return found
 
 
 def _run(arguments: Sequence[str | Path], env: Mapping[str, str], cwd: Path, log: Path, hold: Hold) -> None:
-    command = [CLI, *arguments, "--no-notices", "--ci", "--progress", "events", "--no-color"]
+    command = [CLI, *arguments, "--no-notices", "--ci", "--no-color"]
     with hold(Tether(command, env=env, cwd=cwd, log=log)) as running:
         if running.wait() != 0:
             raise CdkError(f"cdk {arguments[0]} failed:\n{net.tail(log, 40)}")
@@ -91,7 +91,10 @@ def _environment() -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "AWS_EC2_METADATA_DISABLED": "true",
         "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "NO_COLOR": "1",
+        # Banners about Node's age would push what went wrong out of sight. package.json says which Node will do.
         "NODE_NO_WARNINGS": "1",
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20,21",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 

@@ -75,14 +75,14 @@ def sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
         with contextlib.suppress(OSError):
             status = folder.stat()
-            if status.st_uid == os.getuid() and time.time() - status.st_mtime > YOUNG and not alive(folder):
-                _remove(folder)
+            if status.st_uid == os.getuid() and time.time() - status.st_mtime > YOUNG:
+                clear(folder)
 
 
 def clear(folder: Path) -> None:
-    """Remove what a killed cloud has left in this very folder."""
+    """Remove what a killed cloud has left in this very folder; nothing if it lives."""
     if folder.exists():
-        with owned(folder):
+        with contextlib.suppress(InUseError), owned(folder):
             pass
 
 
@@ -112,15 +112,19 @@ def _lock(folder: Path) -> int | None:
 
 
 def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.name != "lock":
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    # A process that has just been killed may have been in the middle of writing a file: try again.
+    for _ in range(20):
+        entries = [entry for entry in folder.iterdir() if entry.name != "lock"]
+        if not entries:
+            return
+        for entry in entries:
+            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+        time.sleep(0.01)
 
 
 def _remove(folder: Path) -> None:
-    # A process that has just been killed may have been in the middle of writing a file.
-    for _ in range(20):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.05)
+    """By its owner only. The lock goes last, so nobody takes the folder for free while it is being emptied."""
+    with contextlib.suppress(OSError):
+        _empty(folder)
+        (folder / "lock").unlink(missing_ok=True)
+        folder.rmdir()  # not if it has a new owner by now
