@@ -25,7 +25,7 @@ def maker(endpoint: str | None, region: str) -> Callable[..., Any]:
     core = botocore.session.Session(
         {"profile": nothing, "config_file": (None, None, os.devnull, None), "credentials_file": nothing}
     )
-    session = boto3.session.Session(KEY, KEY, region_name=region, botocore_session=core)
+    session: Any = boto3.session.Session(KEY, KEY, region_name=region, botocore_session=core)
     config = Config(
         s3={"addressing_style": "path"},
         retries={"mode": "standard", "total_max_attempts": 3},

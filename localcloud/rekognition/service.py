@@ -17,13 +17,15 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from localcloud.rekognition import faults as fault
-from localcloud.rekognition import shapes
+from botocore.exceptions import BotoCoreError
+
+from localcloud.rekognition import faults as fault, shapes
 from localcloud.rekognition.aws import Notification, Objects, Publish, S3Objects, Stored, Unreadable
 from localcloud.rekognition.catalogue import BY_GET, BY_START, Analysis
 from localcloud.rekognition.engines import Engine, Outcome, Source, Work
@@ -227,6 +229,9 @@ class RekognitionVideo:
             stored = self.objects.look(source)
         except Unreadable:
             raise ServiceError("InvalidS3ObjectException") from None
+        except BotoCoreError as error:
+            log.warning("S3 can't be asked for %s: %s", source, error)
+            raise ServiceError("InternalServerError") from None
         if stored.size > MOST_BYTES:
             raise ServiceError("VideoTooLargeException", size=stored.size, limit=MOST_BYTES)
         return stored
@@ -464,15 +469,14 @@ class RekognitionVideo:
             self.engine.close()
 
     def _tick(self, stop: threading.Event) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(8, "rekognition-sns") as senders:
-            while not stop.is_set():
-                due = self.due()
-                # Never longer than a second: the clock may be a test's, and jump.
-                self.news.wait(1.0 if due is None else min(1.0, max(0.0, due - self.clock())))
-                self.news.clear()
-                self.run_due(senders.submit)
+        senders = ThreadPoolExecutor(8, "rekognition-sns")
+        while not stop.is_set():
+            due = self.due()
+            # Never longer than a second: the clock may be a test's, and jump.
+            self.news.wait(1.0 if due is None else min(1.0, max(0.0, due - self.clock())))
+            self.news.clear()
+            self.run_due(senders.submit)
+        senders.shutdown(wait=False, cancel_futures=True)
 
 
 def _source(parameters: Mapping[str, Any]) -> Source:

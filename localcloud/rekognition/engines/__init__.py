@@ -20,6 +20,8 @@ Rows = Sequence[bytes]
 
 #: What AWS says of a file it can't read, of whatever kind: wrong codec, wrong container, corrupt.
 UNREADABLE = "Unsupported codec/format."
+#: The object went away between Start and the job. What AWS says then is not known.
+NO_VIDEO = "Unable to get the video from S3."
 
 
 @dataclass(frozen=True, slots=True)

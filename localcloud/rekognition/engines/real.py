@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from localcloud.rekognition.aws import S3Objects
-from localcloud.rekognition.engines import Outcome, Planned, Report, Work
+from localcloud.rekognition.engines import NO_VIDEO, Outcome, Planned, Report, Work
 from localcloud.rekognition.engines.looking import Look, look_at
 
 log = logging.getLogger("localcloud.rekognition")
@@ -165,10 +165,13 @@ class InProcess:
     def begin(self, work: Work, report: Report) -> Planned | None:  # noqa: ARG002  it never reports late
         look = Look(work.job_id, work.analysis.name, work.parameters)
         with tempfile.TemporaryFile() as file:
-            self._objects.download(work.source, file)
+            try:
+                self._objects.download(work.source, file)
+            except Exception as error:
+                log.warning("%s: %s", work.source, error)
+                return Planned(0.0, Outcome(failure=NO_VIDEO))
             file.seek(0)
-            outcomes = look_at(file, [look], progress=lambda _done: None, log=log.info)
-        return Planned(0.0, outcomes[work.job_id])
+            return Planned(0.0, look_at(file, [look], lambda _done: None, log.info)[work.job_id])
 
     def progress(self, job_id: str) -> float | None:  # noqa: ARG002
         return None

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from localcloud.rekognition import clients
 from localcloud.rekognition.aws import S3Objects
-from localcloud.rekognition.engines import Outcome, Source
+from localcloud.rekognition.engines import NO_VIDEO, Outcome, Source
 from localcloud.rekognition.engines.looking import Look, look_at
 
 
@@ -68,7 +68,7 @@ def _do(task: dict[str, Any], objects: S3Objects, out: IO[bytes]) -> None:
             objects.download(source, file)
         except Exception as error:
             log(str(error))
-            outcomes = {look.job_id: Outcome(failure="Unable to get the video from S3.") for look in looks}
+            outcomes = {look.job_id: Outcome(failure=NO_VIDEO) for look in looks}
         else:
             file.seek(0)
             outcomes = look_at(file, looks, progress, log)
