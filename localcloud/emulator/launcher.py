@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with the two things that this project needs and it lacks.
+"""Starts ministack, the AWS emulator, with the three things that this project needs and it lacks.
 
 Run by the interpreter of `.venv-emulator`, which is also the one that Lambda code then runs on:
 
@@ -10,8 +10,11 @@ Run by the interpreter of `.venv-emulator`, which is also the one that Lambda co
    move, or be taken away for a while.
 2. **Loopback counts as TLS**, so that `aws:SecureTransport` denies (CDK's bootstrap bucket has one, and so have our
    buckets, queues and topic) pass on plain http and IAM can be enforced.
+3. **A service that assumes a role comes from an account.** Services act with root's credentials here, and a trust
+   policy that names a service lets root through; but a condition on `aws:SourceAccount` (our publisher role's) never
+   held.
 
-Both use private names of ministack, hence the exact version. Nothing else is patched: what else it lacks is designed
+They use private names of ministack, hence the exact version. Nothing else is patched: what else it lacks is designed
 around in the stack.
 """
 
@@ -63,12 +66,27 @@ def main() -> None:
 
     serve_rekognition(ministack.app, options.rekognition_url_file)
     count_loopback_as_tls(ministack.app)
+    give_services_a_source_account()
     ministack.app.main()
 
 
 def count_loopback_as_tls(app) -> None:
     pin = app.pin_request_origin
     app.pin_request_origin = lambda ip, secure: pin(ip, secure or ipaddress.ip_address(ip).is_loopback)
+
+
+def give_services_a_source_account() -> None:
+    from ministack.core import iam_evaluator
+
+    resolve = iam_evaluator._resolve_condition_key
+
+    def resolve_with_source(key, context):
+        value = resolve(key, context)
+        if value is None and key.lower() == "aws:sourceaccount" and context.action == "sts:AssumeRole":
+            return context.principal_account if context.principal_type == "Root" else None
+        return value
+
+    iam_evaluator._resolve_condition_key = resolve_with_source
 
 
 def serve_rekognition(app, url_file: Path) -> None:
