@@ -335,12 +335,13 @@ class Jobs:
         update = "SET " + ", ".join(f"#{name} = :{name}" for name in kept) if kept else ""
         if removed:
             update += " REMOVE " + ", ".join(f"#{name}" for name in removed)
-        used = set(re.findall(r":(\w+)", update + when))
+        text = f"{update} {when}"
+        used = set(re.findall(r":(\w+)", text))
         request: dict[str, Any] = {
             "TableName": self._table,
             "Key": _serialize({"job_id": item_id}),
             "UpdateExpression": update,
-            "ExpressionAttributeNames": {f"#{name}": name for name in re.findall(r"#(\w+)", update + when)},
+            "ExpressionAttributeNames": {f"#{name}": name for name in re.findall(r"#(\w+)", text)},
             "ReturnValues": "ALL_NEW",
         }
         if used:

@@ -1,9 +1,13 @@
 """Logs and metrics, the same for both functions. Names of metrics are a contract: people build alarms on them."""
 
+import warnings
 from enum import StrEnum
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+
+# Nothing happens in most minutes, and saying so costs money in the logs.
+warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 logger = Logger()
 metrics = Metrics(namespace="RekognitionBatch")

@@ -32,6 +32,12 @@ def settings() -> Settings:
 
 
 @cache
+def clock() -> Clock:
+    """The clock."""
+    return Clock()
+
+
+@cache
 def client(service: str, config: Config | None = None) -> Any:
     """A boto3 client, made when first needed (made at import, it would bypass the tests' stand-in for AWS)."""
     return boto3.client(service, config=config)  # type: ignore[call-overload]
@@ -40,7 +46,7 @@ def client(service: str, config: Config | None = None) -> Any:
 @cache
 def jobs() -> Jobs:
     """The jobs table."""
-    return Jobs(client("dynamodb"), settings().jobs_table, Clock())
+    return Jobs(client("dynamodb"), settings().jobs_table, clock())
 
 
 def _rekognition() -> Rekognition:
@@ -54,7 +60,7 @@ def line() -> Line:
     """The line of waiting jobs."""
     queue = Queue(client("sqs"), settings().finished_queue_url)
     videos, bus = Videos(client("s3")), Bus(client("events"))
-    return Line(jobs(), _rekognition(), videos, queue, bus, Clock(), choice=settings().analyses)
+    return Line(jobs(), _rekognition(), videos, queue, bus, clock(), choice=settings().analyses)
 
 
 @cache
@@ -62,4 +68,4 @@ def collector() -> Collector:
     """What collects a finished job's results."""
     queue = Queue(client("sqs"), settings().finished_queue_url)
     results = Results(client("s3"), settings().results_bucket)
-    return Collector(jobs(), _rekognition(), results, queue, Bus(client("events")), Clock())
+    return Collector(jobs(), _rekognition(), results, queue, Bus(client("events")), clock())

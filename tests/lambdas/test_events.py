@@ -1,0 +1,84 @@
+"""AWS's messages become values at the door, and only there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdas.errors import MalformedEvent
+from lambdas.events import Finished, NotOurs, ask_again, finished_in, notifications_in, uploads_in
+
+EVENTS = Path(__file__).parent.parent / "events"
+
+
+def text(name: str) -> str:
+    return (EVENTS / f"{name}.json").read_text()
+
+
+def test_an_upload_has_its_bucket_key_etag_and_size() -> None:
+    [upload] = uploads_in(text("s3_upload"))
+
+    assert (upload.bucket, upload.key, upload.size) == ("videos", "clip.mp4", 1024)
+    assert upload.etag == "d41d8cd98f00b204e9800998ecf8427e"
+    assert upload.version_id is None
+
+
+def test_keys_are_decoded_once() -> None:
+    [upload] = uploads_in(text("s3_upload_with_odd_key"))
+
+    assert upload.key == "in/a b+c&d%e'日本😀//f.mp4"
+
+
+def test_a_multipart_upload_to_a_versioned_bucket_keeps_its_version() -> None:
+    [upload] = uploads_in(text("s3_multipart_upload_to_versioned_bucket"))
+
+    assert upload.etag.endswith("-8")
+    assert upload.version_id == "096fKKXTRTtl3on89fVO.nfljtsv6qko"
+
+
+def test_every_record_counts_and_deletions_do_not() -> None:
+    uploads = uploads_in(text("s3_two_uploads_and_a_deletion"))
+
+    assert [upload.key for upload in uploads] == ["one.mp4", "two.mp4"]
+
+
+def test_sequencers_of_different_length_compare_as_numbers() -> None:
+    long, short = uploads_in(text("s3_two_uploads_and_a_deletion"))
+
+    assert long.sequencer > short.sequencer
+
+
+def test_s3s_test_event_announces_nothing() -> None:
+    assert uploads_in(text("s3_test_event")) == []
+
+
+@pytest.mark.parametrize("body", ["", "nonsense", "[]", "{}", '{"Records": [{}]}', '{"Records": 1}', "null"])
+def test_what_is_no_s3_event_is_refused(body: str) -> None:
+    with pytest.raises(MalformedEvent):
+        uploads_in(body)
+
+
+@pytest.mark.parametrize("name", ["rekognition_finished", "rekognition_finished_in_sns_envelope"])
+def test_a_notification_is_understood_bare_and_enveloped(name: str) -> None:
+    assert finished_in(text(name)) == Finished(job_id="b" * 64, rekognition_job_id="a" * 64)
+
+
+def test_a_notification_without_a_tag_is_somebody_elses() -> None:
+    assert finished_in(text("rekognition_finished_of_somebody_else")) == NotOurs("a" * 64)
+
+
+def test_our_own_messages_are_understood() -> None:
+    assert finished_in(ask_again("c" * 64, "handed over")) == Finished(job_id="c" * 64, why="handed over")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"Type": "Notification"}', '{"JobId": 7}', '{"Message": "{}"}'])
+def test_what_is_no_notification_is_refused(body: str) -> None:
+    with pytest.raises(MalformedEvent):
+        finished_in(body)
+
+
+def test_an_sns_event_holds_notifications() -> None:
+    event: dict[str, Any] = json.loads(text("sns_rekognition_finished"))
+
+    assert list(notifications_in(event)) == [Finished(job_id="b" * 64, rekognition_job_id="a" * 64)]
