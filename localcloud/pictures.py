@@ -1,0 +1,189 @@
+"""Pictures of what was found: the frame of each moment with its faces framed, and a contact sheet of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from localcloud.rekognition.video import Video
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+MOST_PICTURES = 200  # of one video; a film would fill the disk with some ten thousand
+MOST_ON_SHEET = 24
+LONGEST_SIDE = 1280  # pixels of a picture; smaller videos stay as they are
+
+ACCENT = (64, 224, 160)
+INK = (12, 20, 18)
+PAPER = (18, 20, 24)
+BRIGHT = (236, 239, 244)
+DIM = (139, 147, 160)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A sampled frame in which there is somebody."""
+
+    millis: int
+    faces: Sequence[Mapping[str, Any]]
+
+    @property
+    def confidence(self) -> float:
+        return max(float(face["Confidence"]) for face in self.faces)
+
+    @property
+    def interest(self) -> tuple[int, float]:
+        """Many faces first, then large ones that are surely faces."""
+        area = sum(face["BoundingBox"]["Width"] * face["BoundingBox"]["Height"] for face in self.faces)
+        return len(self.faces), area * self.confidence
+
+
+def moments(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
+    """The rows of a GetFaceDetection answer, by the moment they belong to."""
+    ordered = sorted(rows, key=lambda row: int(row["Timestamp"]))
+    return [
+        Moment(millis, [row["Face"] for row in group])
+        for millis, group in groupby(ordered, key=lambda row: int(row["Timestamp"]))
+    ]
+
+
+def representative(found: Sequence[Moment], most: int) -> list[Moment]:
+    """At most so many of them, spread over the video, from each stretch of it the one that shows most."""
+    if len(found) <= most:
+        return list(found)
+    first, length = found[0].millis, found[-1].millis - found[0].millis + 1
+    stretches = groupby(found, key=lambda moment: (moment.millis - first) * most // length)
+    chosen = {max(group, key=lambda moment: moment.interest).millis for _, group in stretches}
+    # Where nobody was for a stretch, its share goes to whatever is furthest from what is chosen already.
+    while len(chosen) < most:
+        rest = (moment for moment in found if moment.millis not in chosen)
+        chosen.add(max(rest, key=lambda moment: min(abs(moment.millis - other) for other in chosen)).millis)
+    return [moment for moment in found if moment.millis in chosen]
+
+
+def frames(video: Path, wanted: Sequence[Moment]) -> Iterator[tuple[Moment, Image.Image]]:
+    """The picture of each moment, upright. The frames are the very ones that were looked at."""
+    by_millis = {moment.millis: moment for moment in wanted}
+    with video.open("rb") as file, Video(file) as source:
+        width, height = source.metadata["FrameWidth"], source.metadata["FrameHeight"]
+        side = min(LONGEST_SIDE, max(width, height))
+        for sample in source.samples():
+            if moment := by_millis.pop(sample.millis, None):
+                yield moment, Image.fromarray(sample.picture(side)[:, :, ::-1])
+            if not by_millis:
+                return
+
+
+def framed(picture: Image.Image, moment: Moment) -> Image.Image:
+    """The picture with a frame around each face, and beside it how sure that is."""
+    # Drawn at twice the size and shrunk: Pillow's lines have no smooth edges of their own.
+    scale = 2
+    overlay = Image.new("RGBA", (picture.width * scale, picture.height * scale), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(overlay)
+    short = min(overlay.size)
+    line = max(4, round(short / 170))
+    font = ImageFont.load_default(max(24, round(short / 24)))
+    taken: list[tuple[float, float, float, float]] = []
+    for face in sorted(moment.faces, key=lambda face: face["BoundingBox"]["Top"]):
+        box = face["BoundingBox"]
+        left, top = box["Left"] * overlay.width, box["Top"] * overlay.height
+        right, bottom = left + box["Width"] * overlay.width, top + box["Height"] * overlay.height
+        radius = min(right - left, bottom - top) * 0.08
+        halo = line * 0.6
+        pen.rounded_rectangle(
+            (left - halo, top - halo, right + halo, bottom + halo),
+            radius + halo,
+            None,
+            (0, 0, 0, 120),
+            line + round(halo * 2),
+        )
+        pen.rounded_rectangle((left, top, right, bottom), radius, None, (*ACCENT, 255), line)
+        _label(pen, f"{face['Confidence']:.1f} %", font, (left, top, right, bottom), overlay.size, line, taken)
+    overlay = overlay.resize(picture.size, Image.Resampling.LANCZOS)
+    return Image.alpha_composite(picture.convert("RGBA"), overlay).convert("RGB")
+
+
+def _label(
+    pen: ImageDraw.ImageDraw,
+    text: str,
+    font: Any,
+    box: tuple[float, float, float, float],
+    size: tuple[int, int],
+    line: int,
+    taken: list[tuple[float, float, float, float]],
+) -> None:
+    """A tag on the frame's upper edge; under it, or inside, where there is no room or another tag already."""
+    left, top, _, bottom = box
+    x0, y0, x1, y1 = pen.textbbox((0, 0), text, font=font)
+    pad = (y1 - y0) * 0.45
+    width, height = x1 - x0 + 2 * pad, y1 - y0 + 2 * pad
+    left = min(max(0, left - line / 2), size[0] - width)
+    for y in (top - height - line, bottom + line, top + line, bottom - height - line):
+        spot = (left, y, left + width, y + height)
+        inside = y >= 0 and y + height <= size[1]
+        if inside and not any(_overlap(spot, other) for other in taken):
+            break
+    else:
+        spot = (left, max(0, top), left + width, max(0, top) + height)
+    taken.append(spot)
+    pen.rounded_rectangle(spot, height * 0.25, (*ACCENT, 255))
+    pen.text((spot[0] + pad - x0, spot[1] + pad - y0), text, font=font, fill=(*INK, 255))
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def contact_sheet(title: str, subtitle: str, cells: Sequence[tuple[Moment, Image.Image]]) -> Image.Image:
+    """The pictures in rows, a time under each."""
+    columns = next((count for most, count in ((1, 1), (4, 2), (9, 3)) if len(cells) <= most), 4)
+    rows = math.ceil(len(cells) / columns)
+    gap, margin = 24, 48
+    width = 1600
+    cell_width = (width - 2 * margin - (columns - 1) * gap) // columns
+    # Tall videos are fitted by height: a sheet is looked at whole.
+    shape = max(picture.height / picture.width for _, picture in cells)
+    cell_height = round(cell_width * min(shape, 1.0))
+    big, small, caption = (ImageFont.load_default(points) for points in (44, 24, 24))
+    head, foot = 150, 56
+    sheet = Image.new("RGB", (width, head + rows * (cell_height + foot) + margin), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((margin, 38), _shortened(pen, title, big, width - 2 * margin), font=big, fill=BRIGHT)
+    pen.text((margin, 98), subtitle, font=small, fill=DIM)
+    for number, (moment, picture) in enumerate(cells):
+        x = margin + number % columns * (cell_width + gap)
+        y = head + number // columns * (cell_height + foot)
+        scale = min(cell_width / picture.width, cell_height / picture.height)
+        fitted = picture.resize(
+            (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.LANCZOS
+        )
+        sheet.paste(fitted, (x + (cell_width - fitted.width) // 2, y + (cell_height - fitted.height) // 2))
+        time, people = clock(moment.millis), faces(len(moment.faces))
+        pen.text((x, y + cell_height + 10), time, font=caption, fill=BRIGHT)
+        pen.text((x + cell_width, y + cell_height + 10), people, font=caption, fill=DIM, anchor="ra")
+    return sheet
+
+
+def _shortened(pen: ImageDraw.ImageDraw, text: str, font: Any, width: int) -> str:
+    if pen.textlength(text, font=font) <= width:
+        return text
+    while text and pen.textlength(text + "…", font=font) > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def clock(millis: int) -> str:
+    """``1:02:03.467``; hours only if there are any."""
+    minutes, rest = divmod(millis, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest / 1000:06.3f}" if hours else f"{minutes}:{rest / 1000:06.3f}"
+
+
+def faces(count: int) -> str:
+    return f"{count} face{'s' if count != 1 else ''}"
