@@ -91,6 +91,8 @@ def _list(shape: Any, value: Any, path: str, broken: list[str]) -> list[Any]:
 def _string(shape: Any, value: Any, path: str, broken: list[str]) -> str:
     if not isinstance(value, str):
         raise _wrong_type(value, path, "a string")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise _wrong_type(value, path, "text")  # half a surrogate pair: JSON can say it, UTF-8 can't
     _check_bounds(shape, len(value), value, path, broken, "length ")
     pattern = shape.metadata.get("pattern")
     if pattern and not re.fullmatch(pattern, value):

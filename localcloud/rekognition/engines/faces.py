@@ -36,7 +36,8 @@ THRESHOLD = 0.6  # for recall; 0.8 spares cartoons, and starts to cut real faces
 EYE_LEFT, EYE_RIGHT, FOREHEAD, CHIN = 33, 263, 10, 152
 LIP_UPPER, LIP_LOWER, MOUTH_LEFT, MOUTH_RIGHT = 13, 14, 61, 291
 MESH_SIDE = 192  # pixels, the net's input
-MESH_PASSES = 3  # each crop is turned by what the pass before it found
+MESH_PASSES = 3  # each crop is turned by what the pass before it found ...
+MESH_SETTLED = math.radians(1)  # ... until that is so little; two passes at least
 MESH_CONFIDENCE = 0.0  # logit of the net's own "there is a face here"
 #: What the mesh shows for people who look straight ahead (the two portraits of the demo clip): taken off the pitch.
 LEVEL_PITCH = -10.0
@@ -115,14 +116,16 @@ class Faces:
         x, y, w, h = face.box
         center, side, roll = np.array([x + w / 2, y + h / 2]), 1.5 * max(w, h), _roll(face)
         points: NDArray[np.float64] | None = None
-        for _ in range(MESH_PASSES):
+        for number in range(MESH_PASSES):
             found = self._mesh_once(picture, center, side, roll)
             if found is None:
                 return points
             points = found
             flat = points[:, :2]
             eyes = flat[EYE_RIGHT] - flat[EYE_LEFT]
-            roll = math.atan2(eyes[1], eyes[0])
+            turned, roll = roll, math.atan2(eyes[1], eyes[0])
+            if number and abs(roll - turned) < MESH_SETTLED:
+                break
             low, high = flat.min(0), flat.max(0)
             center, side = (low + high) / 2, 1.5 * float((high - low).max())
         return points

@@ -1,0 +1,74 @@
+"""The service in process with a clock that a test moves: what most tests of the endpoint talk to."""
+
+import json
+from typing import Any
+
+from localcloud.rekognition import AnyObject, Caller, Faults, Notification, RekognitionVideo, Simulated
+from tests.localcloud.shape_check import check_answer, check_error
+
+BUCKET, KEY = "videos", "in/clip 1.mp4"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:finished"
+ROLE = "arn:aws:iam::123456789012:role/publisher"
+CHANNEL = {"SNSTopicArn": TOPIC, "RoleArn": ROLE}
+
+
+class Desk:
+    """Every answer that passes here is checked against the service model."""
+
+    def __init__(
+        self, *, seconds: float = 10, detections: int = 3, faults: Faults | None = None, **options: Any
+    ) -> None:
+        self.now = 1_000_000.0
+        self.sent: list[Notification] = []
+        self.service = RekognitionVideo(
+            **{"engine": Simulated(seconds=seconds, detections=detections), "objects": AnyObject()} | options,
+            publish=self.sent.append,
+            faults=faults or Faults.off(),
+            clock=lambda: self.now,
+        )
+        self.caller = Caller(account="123456789012", arn="arn:aws:iam::123456789012:user/me")
+
+    def call(self, operation: str, parameters: Any, **caller: Any) -> tuple[int, dict[str, Any]]:
+        """Status and parsed body."""
+        body = parameters if isinstance(parameters, bytes) else json.dumps(parameters).encode()
+        who = Caller(**{field: getattr(self.caller, field) for field in Caller.__slots__} | caller)
+        response = self.service.handle(f"RekognitionService.{operation}", body, who)
+        assert response.headers["x-amzn-RequestId"]
+        if response.status == 200:
+            return 200, check_answer(operation, response.body)
+        return response.status, json.loads(response.body)
+
+    def refusal(self, operation: str, parameters: Any, **caller: Any) -> tuple[str, str]:
+        """Code and message of an error that the operation declares."""
+        status, value = self.call(operation, parameters, **caller)
+        assert status != 200, value
+        check_error(operation, json.dumps(value).encode())
+        return value["Code"], value["Message"]
+
+    def code(self, operation: str, parameters: Any, **caller: Any) -> str:
+        """ "ok", or an error's code, whichever."""
+        status, value = self.call(operation, parameters, **caller)
+        return "ok" if status == 200 else str(value["Code"])
+
+    def start(self, name: str = KEY, **parameters: Any) -> str:
+        """The job's id; the start must succeed."""
+        status, value = self.call("StartFaceDetection", {"Video": video(name)} | parameters)
+        assert status == 200, value
+        return str(value["JobId"])
+
+    def get(self, job_id: str, **parameters: Any) -> dict[str, Any]:
+        status, value = self.call("GetFaceDetection", {"JobId": job_id} | parameters)
+        assert status == 200, value
+        return value
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, and what is due happens."""
+        self.now += seconds
+        self.service.run_due()
+
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(notification.message) for notification in self.sent]
+
+
+def video(name: str = KEY, bucket: str = BUCKET) -> dict[str, Any]:
+    return {"S3Object": {"Bucket": bucket, "Name": name}}
