@@ -36,8 +36,7 @@ ENVIRONMENT = {
 TABLE = {
     "KeySchema": [{"AttributeName": "job_id", "KeyType": "HASH"}],
     "AttributeDefinitions": [
-        {"AttributeName": name, "AttributeType": "S"}
-        for name in ("job_id", "state", "place", "video", "registered_at")
+        {"AttributeName": name, "AttributeType": "S"} for name in ("job_id", "state", "place", "video", "registered_at")
     ],
     "BillingMode": "PAY_PER_REQUEST",
     "GlobalSecondaryIndexes": [

@@ -243,9 +243,7 @@ class TestTheLine:
         assert world.clock.now() - before >= 3 * line_module.PAUSE_BETWEEN_CALLS
 
     @pytest.mark.parametrize("code", ["InvalidS3ObjectException", "AccessDeniedException", "VideoTooLargeException"])
-    def test_a_start_that_can_never_work_rejects_the_job_with_rekognitions_words(
-        self, world: World, code: str
-    ) -> None:
+    def test_a_start_that_can_never_work_rejects_the_job_with_rekognitions_words(self, world: World, code: str) -> None:
         world.rekognition.inject("StartFaceDetection", code, times=1)
 
         world.drop("clip.mp4")
