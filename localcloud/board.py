@@ -78,4 +78,5 @@ class _Seconds(TextColumn):
 
     def render(self, task: Task) -> Text:
         note = f"  {task.fields['note']}" if task.fields["note"] else ""
-        return Text(f"{task.elapsed or 0:5.1f} s{note}", style="dim")
+        seconds = task.finished_time if task.finished else task.elapsed
+        return Text(f"{seconds or 0:5.1f} s{note}", style="dim")

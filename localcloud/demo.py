@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,11 +167,11 @@ def draw(path: Path, found: Sequence[Moment], result: bytes, board: Board) -> in
         picture = pictures.framed(frame, moment)
         picture.save(folder / f"{number:04}-at-{moment.millis / 1000:.3f}s.jpg", quality=92)
         if moment.millis in on_sheet:
-            cells.append((moment, picture))
+            cells.append((moment, frame))
         board.advance("Draw", number / len(wanted))
     if cells:
-        left_out = f", the {len(cells)} that show most" if len(cells) < len(found) else ""
-        subtitle = f"{len(found)} moments with somebody in them, two looked at in each second{left_out}"
+        left_out = f"; {len(cells)} of them are shown" if len(cells) < len(found) else ""
+        subtitle = f"{len(found)} moments with a face in them (two a second are looked at){left_out}"
         pictures.contact_sheet(path.name, subtitle, cells).save(OUTPUT / "contact-sheet.png")
     return len(wanted)
 
@@ -202,12 +201,7 @@ def show(found: Sequence[Moment], drawn: int, where: str) -> None:
 
 def table(found: Sequence[Moment]) -> Table:
     """What was seen from when to when: moments in a row with equally many faces are one line."""
-    spans: list[list[Moment]] = [[found[0]]]
-    for before, moment in pairwise(found):
-        if len(before.faces) == len(moment.faces) and moment.millis - before.millis < 1000:
-            spans[-1].append(moment)
-        else:
-            spans.append([moment])
+    spans = pictures.spans(found)
     result = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
     for heading in ("seconds", "faces", "confidence"):
         result.add_column(heading, justify="right", no_wrap=True)

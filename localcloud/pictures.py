@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -34,14 +35,10 @@ class Moment:
     faces: Sequence[Mapping[str, Any]]
 
     @property
-    def confidence(self) -> float:
-        return max(float(face["Confidence"]) for face in self.faces)
-
-    @property
-    def interest(self) -> tuple[int, float]:
-        """Many faces first, then large ones that are surely faces."""
-        area = sum(face["BoundingBox"]["Width"] * face["BoundingBox"]["Height"] for face in self.faces)
-        return len(self.faces), area * self.confidence
+    def interest(self) -> float:
+        """Large faces that are surely faces."""
+        boxes = ((face["BoundingBox"], face["Confidence"]) for face in self.faces)
+        return sum(float(box["Width"] * box["Height"] * confidence) for box, confidence in boxes)
 
 
 def moments(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
@@ -53,17 +50,31 @@ def moments(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
     ]
 
 
+def spans(found: Sequence[Moment]) -> list[list[Moment]]:
+    """Moments one after the other in which there are equally many faces."""
+    result: list[list[Moment]] = []
+    for moment in found:
+        last = result[-1][-1] if result else None
+        if last and len(last.faces) == len(moment.faces) and moment.millis - last.millis < 1000:
+            result[-1].append(moment)
+        else:
+            result.append([moment])
+    return result
+
+
 def representative(found: Sequence[Moment], most: int) -> list[Moment]:
-    """At most so many of them, spread over the video, from each stretch of it the one that shows most."""
+    """At most so many of them: the best of each span, so that everybody is seen, then whatever is far from those."""
     if len(found) <= most:
         return list(found)
-    first, length = found[0].millis, found[-1].millis - found[0].millis + 1
-    stretches = groupby(found, key=lambda moment: (moment.millis - first) * most // length)
-    chosen = {max(group, key=lambda moment: moment.interest).millis for _, group in stretches}
-    # Where nobody was for a stretch, its share goes to whatever is furthest from what is chosen already.
+    best = [max(span, key=lambda moment: moment.interest) for span in spans(found)]
+    if len(best) > most:
+        best = [best[round(number * (len(best) - 1) / max(1, most - 1))] for number in range(most)]
+    chosen = {moment.millis for moment in best}
+    distance = {moment.millis: min(abs(moment.millis - other) for other in chosen) for moment in found}
     while len(chosen) < most:
-        rest = (moment for moment in found if moment.millis not in chosen)
-        chosen.add(max(rest, key=lambda moment: min(abs(moment.millis - other) for other in chosen)).millis)
+        furthest = max(distance, key=lambda millis: distance[millis])
+        chosen.add(furthest)
+        distance = {millis: min(near, abs(millis - furthest)) for millis, near in distance.items()}
     return [moment for moment in found if moment.millis in chosen]
 
 
@@ -87,13 +98,18 @@ def framed(picture: Image.Image, moment: Moment) -> Image.Image:
     overlay = Image.new("RGBA", (picture.width * scale, picture.height * scale), (0, 0, 0, 0))
     pen = ImageDraw.Draw(overlay)
     short = min(overlay.size)
-    line = max(4, round(short / 170))
-    font = ImageFont.load_default(max(24, round(short / 24)))
+    line = max(5, round(short / 170))
+    font = ImageFont.load_default(max(28, round(short / 24)))
     taken: list[tuple[float, float, float, float]] = []
     for face in sorted(moment.faces, key=lambda face: face["BoundingBox"]["Top"]):
         box = face["BoundingBox"]
         left, top = box["Left"] * overlay.width, box["Top"] * overlay.height
         right, bottom = left + box["Width"] * overlay.width, top + box["Height"] * overlay.height
+        # A face may reach out of the picture; its frame is drawn as far as one can see it.
+        left, top = max(left, line), max(top, line)
+        right, bottom = min(right, overlay.width - line), min(bottom, overlay.height - line)
+        if right - left < 4 * line or bottom - top < 4 * line:
+            continue
         radius = min(right - left, bottom - top) * 0.08
         halo = line * 0.6
         pen.rounded_rectangle(
@@ -141,16 +157,20 @@ def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, 
 
 
 def contact_sheet(title: str, subtitle: str, cells: Sequence[tuple[Moment, Image.Image]]) -> Image.Image:
-    """The pictures in rows, a time under each."""
-    columns = next((count for most, count in ((1, 1), (4, 2), (9, 3)) if len(cells) <= most), 4)
+    """The frames (not framed yet: lines and text have to suit their size here) in rows, a time under each."""
+    shape = min(1.8, max(picture.height / picture.width for _, picture in cells))
+    choice = (6, 5, 4) if shape > 1 else (4, 5, 3)
+    columns = min(choice, key=lambda count: -len(cells) % count)
+    if len(cells) < min(choice):
+        columns = 4 if shape > 1 else 2
     rows = math.ceil(len(cells) / columns)
     gap, margin = 24, 48
     width = 1600
     cell_width = (width - 2 * margin - (columns - 1) * gap) // columns
-    # Tall videos are fitted by height: a sheet is looked at whole.
-    shape = max(picture.height / picture.width for _, picture in cells)
-    cell_height = round(cell_width * min(shape, 1.0))
+    cell_height = round(cell_width * shape)
     big, small, caption = (ImageFont.load_default(points) for points in (44, 24, 24))
+    if not title.isascii():
+        big, title = _font_for(title, 44)
     head, foot = 150, 56
     sheet = Image.new("RGB", (width, head + rows * (cell_height + foot) + margin), PAPER)
     pen = ImageDraw.Draw(sheet)
@@ -163,11 +183,24 @@ def contact_sheet(title: str, subtitle: str, cells: Sequence[tuple[Moment, Image
         fitted = picture.resize(
             (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.LANCZOS
         )
+        fitted = framed(fitted, moment)
         sheet.paste(fitted, (x + (cell_width - fitted.width) // 2, y + (cell_height - fitted.height) // 2))
         time, people = clock(moment.millis), faces(len(moment.faces))
         pen.text((x, y + cell_height + 10), time, font=caption, fill=BRIGHT)
         pen.text((x + cell_width, y + cell_height + 10), people, font=caption, fill=DIM, anchor="ra")
     return sheet
+
+
+def _font_for(text: str, points: int) -> tuple[Any, str]:
+    """A font that has the letters. Pillow's own knows English only; without another, the letters that it has."""
+    for name in ("NotoSansCJK-Regular.ttc", "Arial Unicode.ttf", "DejaVuSans.ttf", "Arial.ttf"):
+        try:
+            return ImageFont.truetype(name, points), text
+        except OSError:
+            continue
+    plain = unicodedata.normalize("NFKD", text)
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return ImageFont.load_default(points), plain.encode("ascii", "replace").decode()
 
 
 def _shortened(pen: ImageDraw.ImageDraw, text: str, font: Any, width: int) -> str:
