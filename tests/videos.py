@@ -97,7 +97,7 @@ def sound_only(folder: Path) -> Path:
 
 
 def crowded(folder: Path, seconds: int = 45, people: int = 12) -> Path:
-    """The same face *people* times (12 at most), held still: 2 × *seconds* × *people* detections, and little to decode."""
+    """The same face *people* times (12 at most), held still: 2 × *seconds* × *people* detections in a small file."""
 
     def make(path: Path) -> None:
         face = portrait(640, 360)[10:170, 210:370]

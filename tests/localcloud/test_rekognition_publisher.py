@@ -1,0 +1,173 @@
+"""How a job's end is announced: as the publisher role, and only if that role lets Rekognition be it."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from localcloud.rekognition.aws import Notification, PublishRefused, SnsPublisher, why_not_trusted
+from tests import videos
+from tests.localcloud.conftest import Endpoint
+
+ACCOUNT = "000000000000"  # the emulator's
+TRUSTED = {"Effect": "Allow", "Principal": {"Service": "rekognition.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+
+def trust(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def under(**condition: dict[str, Any]) -> dict[str, Any]:
+    return TRUSTED | {"Condition": condition}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        trust(TRUSTED),
+        trust(under(StringEquals={"aws:SourceAccount": ACCOUNT})),
+        trust(under(StringEquals={"AWS:sourceaccount": ["111122223333", ACCOUNT]})),
+        trust(under(StringLike={"aws:SourceAccount": "0000*"})),
+        trust(under(ArnLikeIfExists={"aws:SourceArn": "arn:aws:rekognition:*:*:streamprocessor/*"})),
+        trust(TRUSTED | {"Action": ["sts:TagSession", "sts:*"]}),
+        trust(TRUSTED | {"Principal": {"Service": ["lambda.amazonaws.com", "rekognition.amazonaws.com"]}}),
+        trust(under(StringEquals={"aws:SourceAccount": "111122223333"}), TRUSTED),
+        {"Statement": TRUSTED},
+    ],
+)
+def test_a_role_that_trusts_rekognition_is_assumed(document: dict) -> None:
+    assert why_not_trusted(document, ACCOUNT) is None
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        (trust(), "does not name"),
+        (trust(TRUSTED | {"Principal": {"Service": "lambda.amazonaws.com"}}), "does not name"),
+        (trust(TRUSTED | {"Principal": {"AWS": "*"}}), "does not name"),
+        (trust(TRUSTED | {"Action": "sts:TagSession"}), "does not name"),
+        (
+            trust(under(StringEquals={"aws:SourceAccount": "111122223333"})),
+            "wants aws:SourceAccount to be 111122223333",
+        ),
+        (
+            trust(under(ArnLike={"aws:SourceArn": "arn:aws:rekognition:us-east-1:000000000000:streamprocessor/*"})),
+            "demands aws:SourceArn, and a stored-video job has none",
+        ),
+        (trust(under(Bool={"aws:SecureTransport": "true"})), "Bool is not understood"),
+        (trust(TRUSTED, TRUSTED | {"Effect": "Deny"}), "denies"),
+    ],
+)
+def test_a_role_that_does_not_is_refused_with_a_reason(document: dict, says: str) -> None:
+    assert says in (why_not_trusted(document, ACCOUNT) or "")
+
+
+# With IAM, in the emulator.
+
+
+class Topic:
+    """A topic, a queue behind it, and roles that may or may not publish to it."""
+
+    def __init__(self, aws: Callable[[str], Any], name: str) -> None:
+        self.iam, self.sqs = aws("iam"), aws("sqs")
+        sns = aws("sns")
+        self.name = name
+        self.arn = sns.create_topic(Name=name)["TopicArn"]
+        self.queue = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allow = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+        self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"Policy": json.dumps(trust(allow))})
+        sns.subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+
+    def role(self, name: str, document: dict[str, Any], *, may_publish: bool = True) -> str:
+        name = f"{self.name}-{name}"
+        role = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))["Role"]["Arn"]
+        if may_publish:
+            policy = trust({"Effect": "Allow", "Action": "sns:Publish", "Resource": self.arn})
+            self.iam.put_role_policy(RoleName=name, PolicyName="publish", PolicyDocument=json.dumps(policy))
+        return str(role)
+
+    def received(self, wait: int = 2) -> list[dict[str, Any]]:
+        """What has arrived: *wait* seconds for a first message, one more for others."""
+        found = []
+        while messages := self.sqs.receive_message(
+            QueueUrl=self.queue, WaitTimeSeconds=1 if found else wait, MaxNumberOfMessages=10
+        ).get("Messages"):
+            for message in messages:
+                found.append(json.loads(message["Body"]))
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+
+@pytest.fixture
+def topic(aws: Callable[[str], Any], request: pytest.FixtureRequest) -> Topic:
+    return Topic(aws, f"finished-{abs(hash(request.node.name)) % 10**8}")
+
+
+def test_the_real_thing_is_published_once_as_the_role(
+    real: Endpoint, aws: Callable[[str], Any], bucket: str, topic: Topic
+) -> None:
+    role = topic.role("publisher", trust(under(StringEquals={"aws:SourceAccount": ACCOUNT})))
+    aws("s3").upload_file(str(videos.CLIP), bucket, "in/clip 1.mp4")
+    parameters = {
+        "Video": {"S3Object": {"Bucket": bucket, "Name": "in/clip 1.mp4"}},
+        "NotificationChannel": {"SNSTopicArn": topic.arn, "RoleArn": role},
+        "ClientRequestToken": "once",
+        "JobTag": "tag",
+    }
+    client = real.client()
+    before = time.time()
+
+    job = client.start_face_detection(**parameters)["JobId"]
+    messages = topic.received(wait=10)
+    client.start_face_detection(**parameters)
+    messages += topic.received(wait=1)
+
+    (message,) = messages
+    assert before <= message.pop("Timestamp") / 1000 <= time.time()
+    assert message == {
+        "JobId": job,
+        "Status": "SUCCEEDED",
+        "API": "StartFaceDetection",
+        "JobTag": "tag",
+        "Video": {"S3ObjectName": "in/clip 1.mp4", "S3Bucket": bucket},
+    }
+
+
+def test_a_role_that_may_not_publish_publishes_nothing(aws: Callable[[str], Any], topic: Topic) -> None:
+    role = topic.role("powerless", trust(TRUSTED), may_publish=False)
+
+    with pytest.raises(Exception, match=r"(?i)not authorized|AccessDenied|AuthorizationError"):
+        SnsPublisher(aws)(Notification(topic.arn, role, "{}", ACCOUNT, "job"))
+
+    assert topic.received(wait=0) == []
+
+
+def test_a_role_that_does_not_trust_rekognition_publishes_nothing(aws: Callable[[str], Any], topic: Topic) -> None:
+    role = topic.role("stranger", trust(under(ArnLike={"aws:SourceArn": "arn:aws:rekognition:*:*:streamprocessor/*"})))
+
+    with pytest.raises(PublishRefused, match="a stored-video job has none"):
+        SnsPublisher(aws)(Notification(topic.arn, role, "{}", ACCOUNT, "job"))
+
+    assert topic.received(wait=0) == []
+
+
+def test_a_role_that_is_not_there_is_silent_to_the_customer_and_named_in_the_log(
+    real: Endpoint, aws: Callable[[str], Any], bucket: str, topic: Topic
+) -> None:
+    aws("s3").upload_file(str(videos.CLIP), bucket, "clip.mp4")
+    channel = {"SNSTopicArn": topic.arn, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/nobody"}
+    place = {"S3Object": {"Bucket": bucket, "Name": "clip.mp4"}}
+    client = real.client()
+
+    job = client.start_face_detection(Video=place, NotificationChannel=channel)["JobId"]
+    while client.get_face_detection(JobId=job)["JobStatus"] == "IN_PROGRESS":
+        time.sleep(0.05)
+    deadline = time.monotonic() + 10
+    while f"completion of job {job} not published" not in real.log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert client.get_face_detection(JobId=job)["JobStatus"] == "SUCCEEDED"
+    assert f"completion of job {job} not published" in real.log.read_text()
