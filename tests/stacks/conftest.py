@@ -1,0 +1,37 @@
+"""Templates, synthesized once: each takes seconds, and tests only read them."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+from stacks.rekognition_batch import RekognitionBatch
+from stacks.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@cache
+def synthesized(**given: Any) -> Template:
+    """The template of the stack with these settings and cdk.json's feature flags, which cdk.App() doesn't read."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = cdk.App(context={**context, **given})
+    settings = Settings.from_context(app.node.get_all_context())
+    return Template.from_stack(RekognitionBatch(app, settings.stack_name, settings=settings))
+
+
+@pytest.fixture(scope="session")
+def template() -> Template:
+    """What ``cdk deploy`` sends with the settings as they are in the repository."""
+    return synthesized()
+
+
+@pytest.fixture(scope="session")
+def with_settings() -> Callable[..., Template]:
+    """Gives the template with other settings."""
+    return synthesized

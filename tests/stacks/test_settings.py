@@ -1,0 +1,88 @@
+"""Settings: typed, checked, refused with key, value and what would do, and documented in the README."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.settings import Settings, WrongSetting
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    assert Settings.from_context({}) == Settings()
+
+
+def test_cdks_own_context_is_not_ours() -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+
+    assert (
+        Settings.from_context({**context, "aws:cdk:bundling-stacks": ["*"], "availability-zones:x": []}) == Settings()
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "value"),
+    [
+        ({"retain_data": "false"}, "retain_data", False),
+        ({"retain_data": False}, "retain_data", False),
+        ({"retain_data": "true"}, "retain_data", True),
+        ({"log_retention_days": "7"}, "log_retention_days", 7),
+        ({"video_extensions": ".MP4 .m4v"}, "video_extensions", (".mp4", ".m4v")),
+        ({"video_extensions": [".mov"]}, "video_extensions", (".mov",)),
+        ({"analyses": '{"face-detection": {}}'}, "analyses", {"face-detection": {"FaceAttributes": "DEFAULT"}}),
+        ({"stack_name": "Second"}, "stack_name", "Second"),
+        ({"videos_bucket": "our-videos"}, "videos_bucket", "our-videos"),
+        ({"customer_managed_key": "true"}, "customer_managed_key", True),
+    ],
+)
+def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, value: Any) -> None:
+    assert getattr(Settings.from_context(given), field) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"retain": "false"}, "'retain' is no setting; did you mean 'retain_data'?"),
+        ({"zzz": "1"}, "'zzz' is no setting; the settings are analyses, "),
+        ({"retain_data": "no"}, "retain_data is 'no'; it takes true or false"),
+        ({"retain_data": 1}, "retain_data is 1; it takes true or false"),
+        ({"log_retention_days": "8"}, "log_retention_days is '8'; CloudWatch Logs takes 1, 3, 5"),
+        ({"log_retention_days": True}, "log_retention_days is True"),
+        ({"video_extensions": "mp4"}, "video_extensions is 'mp4'; it takes extensions with their dot"),
+        ({"video_extensions": []}, "video_extensions is []"),
+        ({"videos_bucket": "arn:aws:s3:::b"}, "videos_bucket is 'arn:aws:s3:::b'; it takes a bucket's name"),
+        ({"stack_name": "my stack"}, "stack_name is 'my stack'; it takes letters"),
+        ({"analyses": "face-detection"}, "analyses is 'face-detection'; it takes an object like"),
+        ({"analyses": '{"face-detect": {}}'}, "there is no analysis 'face-detect'; did you mean 'face-detection'?"),
+        ({"analyses": {"face-detection": {"FaceAttributes": "some"}}}, "it takes DEFAULT or ALL"),
+    ],
+)
+def test_a_wrong_one_is_refused_with_key_value_and_what_would_do(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(WrongSetting, match=re.escape(says)):
+        Settings.from_context(given)
+
+
+def test_every_setting_is_in_the_readme_with_its_default() -> None:
+    table = dict(
+        re.findall(r"^\| `(\w+)` \| `?(.*?)`? \| .* \|$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    )
+
+    documented = {name: table.get(name) for name in (field.name for field in dataclasses.fields(Settings))}
+
+    assert documented == {
+        "stack_name": "RekognitionBatch",
+        "videos_bucket": "",
+        "video_extensions": '[".mp4", ".mov"]',
+        "analyses": '{"face-detection": {"FaceAttributes": "DEFAULT"}}',
+        "retain_data": "true",
+        "customer_managed_key": "false",
+        "log_retention_days": "30",
+    }
+    assert Settings() == Settings.from_context(
+        {name: json.loads(text) if text[:1] in "[{" and text else text for name, text in documented.items()}
+    )

@@ -1,0 +1,334 @@
+"""The template that will be deployed says what is intended. Intentions, not counts, and not everything."""
+
+import ast
+import importlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Match, Template
+
+from lambdas import settings as functions_settings
+from tests.world import TABLE
+
+# What holds data or work. A changed id replaces the resource: whoever deploys loses it, or is left with two.
+LOGICAL_IDS = {
+    "Videos88AE8DA0": "AWS::S3::Bucket",
+    "Results25575328": "AWS::S3::Bucket",
+    "JobsDF1CC2D4": "AWS::DynamoDB::Table",
+    "Uploads4F6EB0FD": "AWS::SQS::Queue",
+    "UploadsDead8782C920": "AWS::SQS::Queue",
+    "FinishedA941F288": "AWS::SQS::Queue",
+    "FinishedDead3E712448": "AWS::SQS::Queue",
+    "JobFinished4D5DD594": "AWS::SNS::Topic",
+}
+
+
+def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
+    return template.find_resources(kind)
+
+
+def functions(template: Template) -> dict[str, dict[str, Any]]:
+    return {
+        properties["Handler"].split(".")[1]: properties
+        for properties in (resource["Properties"] for resource in resources(template, "AWS::Lambda::Function").values())
+    }
+
+
+def statements(template: Template, role: str) -> Iterator[dict[str, Any]]:
+    """What the role whose logical id begins so may do."""
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        if any(ref["Ref"].startswith(role) for ref in policy["Properties"]["Roles"]):
+            yield from policy["Properties"]["PolicyDocument"]["Statement"]
+
+
+def actions(template: Template, role: str) -> set[str]:
+    found: set[str] = set()
+    for statement in statements(template, role):
+        found |= set(as_list(statement["Action"]))
+    return found
+
+
+def as_list(one_or_more: str | list[str]) -> list[str]:
+    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
+
+
+def test_logical_ids_of_what_holds_data_never_change(template: Template) -> None:
+    found = {
+        logical_id: resource["Type"]
+        for logical_id, resource in template.to_json()["Resources"].items()
+        if resource["Type"] in set(LOGICAL_IDS.values())
+    }
+
+    assert found == LOGICAL_IDS
+
+
+def test_there_are_two_functions_on_python_3_13_and_arm(template: Template) -> None:
+    assert set(functions(template)) == {"start_analysis", "collect_results"}
+    template.all_resources_properties("AWS::Lambda::Function", {"Runtime": "python3.13", "Architectures": ["arm64"]})
+
+
+def test_every_handler_named_is_there(template: Template) -> None:
+    for properties in functions(template).values():
+        module, name = properties["Handler"].rsplit(".", 1)
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_the_functions_read_exactly_the_variables_that_the_stack_declares(template: Template) -> None:
+    source = ast.parse(Path(functions_settings.__file__).read_text())
+    read = {
+        node.slice.value
+        for node in ast.walk(source)
+        if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "environment"
+        if isinstance(node.slice, ast.Constant)
+    }
+
+    for properties in functions(template).values():
+        declared = set(properties["Environment"]["Variables"])
+        assert {name for name in declared if not name.startswith("POWERTOOLS_")} == read
+
+
+def test_nothing_else_in_lambdas_reads_the_environment() -> None:
+    for path in Path(functions_settings.__file__).parent.glob("*.py"):
+        if path.name != "settings.py":
+            assert "environ" not in path.read_text().replace("environment", ""), path.name
+
+
+def test_what_holds_data_outlives_the_stack(template: Template) -> None:
+    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"):
+        template.all_resources(kind, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
+    template.all_resources_properties("AWS::DynamoDB::Table", {"DeletionProtectionEnabled": True})
+
+
+def test_unless_a_setting_says_otherwise(with_settings: Callable[..., Template]) -> None:
+    template = with_settings(retain_data="false")
+
+    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"):
+        template.all_resources(kind, {"DeletionPolicy": "Delete"})
+    template.resource_count_is("Custom::S3AutoDeleteObjects", 2)
+    template.all_resources_properties("AWS::DynamoDB::Table", {"DeletionProtectionEnabled": False})
+
+
+def test_buckets_are_private_and_encrypted(template: Template) -> None:
+    template.all_resources_properties(
+        "AWS::S3::Bucket",
+        {
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+            "BucketEncryption": Match.any_value(),
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        },
+    )
+
+
+@pytest.mark.parametrize("kind", ["AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"])
+def test_everything_that_has_a_policy_takes_tls_only(template: Template, kind: str) -> None:
+    guarded = {
+        "AWS::S3::BucketPolicy": "AWS::S3::Bucket",
+        "AWS::SQS::QueuePolicy": "AWS::SQS::Queue",
+        "AWS::SNS::TopicPolicy": "AWS::SNS::Topic",
+    }
+    insecure = {"Bool": {"aws:SecureTransport": "false"}}
+
+    policies = resources(template, kind).values()
+
+    assert len(policies) == len(resources(template, guarded[kind]))
+    for policy in policies:
+        denials = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+        assert any(denial["Condition"] == insecure for denial in denials)
+
+
+def test_queues_are_encrypted_and_have_a_dead_letter_queue_that_outlasts_a_holiday(template: Template) -> None:
+    template.all_resources_properties(
+        "AWS::SQS::Queue", {"SqsManagedSseEnabled": True, "MessageRetentionPeriod": 14 * 24 * 3600}
+    )
+    with_redrive = [q for q in resources(template, "AWS::SQS::Queue").values() if "RedrivePolicy" in q["Properties"]]
+    assert len(with_redrive) == 2
+
+
+def test_no_message_comes_back_while_its_function_may_still_be_at_it(template: Template) -> None:
+    for mapping in resources(template, "AWS::Lambda::EventSourceMapping").values():
+        queue = template.to_json()["Resources"][mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]]
+        function = template.to_json()["Resources"][mapping["Properties"]["FunctionName"]["Ref"]]
+        assert queue["Properties"]["VisibilityTimeout"] >= 6 * function["Properties"]["Timeout"]
+        assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_rekognition_may_publish_for_this_account_and_nothing_narrower_silences_it(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::IAM::Role",
+        {
+            "AssumeRolePolicyDocument": {
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Action": "sts:AssumeRole",
+                        "Principal": {"Service": "rekognition.amazonaws.com"},
+                        "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+                    }
+                ]
+            }
+        },
+    )
+    assert actions(template, "Publisher") == {"sns:Publish"}
+
+
+def test_the_starting_function_may_do_exactly_this(template: Template) -> None:
+    assert actions(template, "StartAnalysis") == {
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "events:PutEvents",
+        "iam:PassRole",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "rekognition:StartFaceDetection",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:ListBucket",
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
+        "sqs:SendMessage",
+    }
+
+
+def test_the_collecting_function_may_do_exactly_this(template: Template) -> None:
+    assert actions(template, "CollectResults") == {
+        "dynamodb:GetItem",
+        "dynamodb:UpdateItem",
+        "events:PutEvents",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "rekognition:GetFaceDetection",
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:ListMultipartUploadParts",
+        "s3:PutObject",
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
+        "sqs:SendMessage",
+    }
+
+
+def test_only_rekognitions_calls_are_allowed_on_everything(template: Template) -> None:
+    for role in ("StartAnalysis", "CollectResults", "Publisher"):
+        for statement in statements(template, role):
+            if statement["Resource"] == "*":
+                found = statement["Action"]
+                assert all(
+                    action.startswith("rekognition:") for action in ([found] if isinstance(found, str) else found)
+                )
+
+
+def test_only_the_publisher_role_can_be_passed_and_only_to_rekognition(template: Template) -> None:
+    [passing] = [s for s in statements(template, "StartAnalysis") if s["Action"] == "iam:PassRole"]
+
+    assert passing["Resource"] == {"Fn::GetAtt": [role_id(template, "Publisher"), "Arn"]}
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "rekognition.amazonaws.com"}}
+
+
+def role_id(template: Template, prefix: str) -> str:
+    [found] = [i for i in resources(template, "AWS::IAM::Role") if i.startswith(prefix)]
+    return found
+
+
+def test_the_functions_are_told_the_analyses_and_their_parameters(with_settings: Callable[..., Template]) -> None:
+    template = with_settings(analyses='{"face-detection": {"FaceAttributes": "ALL"}}')
+
+    assert json.loads(functions(template)["start_analysis"]["Environment"]["Variables"]["ANALYSES"]) == {
+        "face-detection": {"FaceAttributes": "ALL"}
+    }
+
+
+def test_the_tick_comes_each_minute_and_is_not_repeated(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::Events::Rule",
+        {
+            "ScheduleExpression": "rate(1 minute)",
+            "Targets": [
+                Match.object_like({"RetryPolicy": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}})
+            ],
+        },
+    )
+
+
+def test_completions_reach_the_finished_queue_and_the_starting_function(template: Template) -> None:
+    template.has_resource_properties("AWS::SNS::Subscription", {"Protocol": "sqs", "RawMessageDelivery": True})
+    template.has_resource_properties("AWS::SNS::Subscription", {"Protocol": "lambda"})
+
+
+def test_functions_log_where_the_stack_says_and_not_for_ever(template: Template) -> None:
+    template.all_resources_properties("AWS::Logs::LogGroup", {"RetentionInDays": 30})
+    for properties in functions(template).values():
+        assert "Ref" in properties["LoggingConfig"]["LogGroup"]
+
+
+def test_the_table_is_what_the_handlers_tests_use(template: Template) -> None:
+    [table] = resources(template, "AWS::DynamoDB::Table").values()
+
+    for name in ("KeySchema", "BillingMode", "GlobalSecondaryIndexes"):
+        assert table["Properties"][name] == TABLE[name]
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_outputs_have_the_names_that_people_and_programs_rely_on(template: Template) -> None:
+    assert {"VideosBucket", "ResultsBucket", "JobsTable"} <= set(template.to_json()["Outputs"])
+
+
+def test_no_physical_name_keeps_a_second_copy_out(template: Template) -> None:
+    named = {
+        "AWS::S3::Bucket": "BucketName",
+        "AWS::DynamoDB::Table": "TableName",
+        "AWS::SQS::Queue": "QueueName",
+        "AWS::SNS::Topic": "TopicName",
+        "AWS::Lambda::Function": "FunctionName",
+        "AWS::IAM::Role": "RoleName",
+        "AWS::Logs::LogGroup": "LogGroupName",
+        "AWS::Events::Rule": "Name",
+    }
+    for kind, name in named.items():
+        for resource in resources(template, kind).values():
+            assert name not in resource.get("Properties", {})
+
+
+def test_an_existing_bucket_is_announced_from_and_not_made(with_settings: Callable[..., Template]) -> None:
+    template = with_settings(videos_bucket="our-videos")
+
+    assert len(resources(template, "AWS::S3::Bucket")) == 1
+    [notifications] = resources(template, "Custom::S3BucketNotifications").values()
+    assert notifications["Properties"]["BucketName"] == "our-videos"
+    assert notifications["Properties"]["Managed"] is False
+    assert template.to_json()["Outputs"]["VideosBucket"]["Value"] == "our-videos"
+
+
+def test_a_customer_managed_key_encrypts_everything(with_settings: Callable[..., Template]) -> None:
+    template = with_settings(customer_managed_key="true")
+
+    template.all_resources_properties("AWS::SQS::Queue", {"KmsMasterKeyId": Match.any_value()})
+    template.all_resources_properties("AWS::SNS::Topic", {"KmsMasterKeyId": Match.any_value()})
+    template.all_resources_properties("AWS::Logs::LogGroup", {"KmsKeyId": Match.any_value()})
+    template.all_resources_properties(
+        "AWS::DynamoDB::Table", {"SSESpecification": Match.object_like({"SSEType": "KMS"})}
+    )
+    # Without these, every completion would be lost in silence.
+    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= actions(template, "Publisher")
+
+
+def test_the_app_is_deployed_by_name_and_described(template: Template) -> None:
+    assert re.search("Rekognition", template.to_json()["Description"])
