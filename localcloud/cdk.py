@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ class CdkError(Exception):
 
 def assembly(context: Mapping[str, str], folder: Path, hold: Hold) -> Path:
     """The synthesized cloud assembly of this checkout with these settings."""
-    kept = ASSEMBLIES / _fingerprint(context)
+    fingerprint = _fingerprint(context)
+    kept = ASSEMBLIES / fingerprint
     if not (kept / "manifest.json").exists():
         ASSEMBLIES.mkdir(parents=True, exist_ok=True)
         # Made aside and moved when whole; two clouds may be synthesizing the same thing at once.
@@ -49,6 +51,9 @@ def assembly(context: Mapping[str, str], folder: Path, hold: Hold) -> Path:
             # HOME is the user's: jsii keeps its unpacked libraries there, and unpacks for six seconds without.
             env = _environment() | {"HOME": str(Path.home()), "TMPDIR": str(folder / "tmp")}
             _run(["synth", "--quiet", "-o", draft, *settings], env, CHECKOUT, folder / "logs/cdk-synth.log", hold)
+            if _fingerprint(context) != fingerprint:
+                # Somebody was editing meanwhile, and nobody can tell which text went in: good for this once.
+                return Path(shutil.move(draft, folder / "tmp"))
             try:
                 draft.rename(kept)
             except OSError:
@@ -132,10 +137,13 @@ def _inputs() -> Iterator[Path]:
 def _forget_oldest() -> None:
     def age(path: Path) -> float:
         try:
-            return path.stat().st_mtime
+            return time.time() - path.stat().st_mtime
         except OSError:
             return 0.0
 
-    kept = sorted((path for path in ASSEMBLIES.iterdir() if not path.name.startswith("draft-")), key=age)
-    for path in kept[:-KEPT]:
+    paths = sorted(ASSEMBLIES.iterdir(), key=age)
+    drafts = [path for path in paths if path.name.startswith("draft-")]
+    kept = [path for path in paths if path not in drafts]
+    # Drafts of more than an hour ago are of those who were killed.
+    for path in [*kept[KEPT:], *(draft for draft in drafts if age(draft) > 3600)]:
         shutil.rmtree(path, ignore_errors=True)
