@@ -70,7 +70,7 @@ def frames() -> Iterator[Image.Image]:
     for _ in range(30):
         yield Image.new("RGB", SIZE)
     for t in _steps(60):
-        yield _cut(hopper, _between((0, 45, 512, 333), (36, 62, 476, 309.5), t), SIZE)
+        yield _cut(hopper, _between((0, 62, 512, 350), (28, 78, 484, 334.5), t), SIZE)
 
 
 def _steps(count: int) -> list[float]:

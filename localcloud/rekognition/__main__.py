@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m localcloud.rekognition",
         description="A Rekognition Video endpoint on 127.0.0.1.",
         epilog="The options of the last group can be changed while it runs: PUT /_faults.",
+        allow_abbrev=False,
     )
     parser.add_argument("--port", type=int, default=0, help="0, the default: any free one")
     parser.add_argument(
