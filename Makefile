@@ -1,11 +1,12 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help setup demo cloud cloud-stop cloud-status
+.PHONY: help setup demo cloud cloud-stop cloud-status \
+  histories histories-planted bench bench-start bench-collect bench-drain bench-cost
 
 LOCALCLOUD = .venv/bin/python -m localcloud
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is needed, into this folder only; quick when it is there
 	@tools/setup
@@ -30,3 +31,23 @@ cloud-status: setup ## Whether the local cloud runs, where, and its outputs
 
 cloud-stop: ## End the local cloud and remove everything in it
 	@if [ -x .venv/bin/python ]; then $(LOCALCLOUD) down; fi
+
+histories: setup ## 10,000 generated histories against the handlers [HISTORIES=number]
+	@.venv/bin/python -m tests.histories --histories $(or $(HISTORIES),10000)
+
+histories-planted: setup ## Bugs planted one by one, and which invariant catches each
+	@.venv/bin/python -m tests.histories.planted
+
+bench: bench-start bench-collect bench-drain bench-cost ## All benches; each writes bench/results/<bench>.json
+
+bench-start: setup ## Cold-start imports, beside bare boto3 clients
+	@.venv/bin/python -m bench.start
+
+bench-collect: setup ## Six hours of results, beside the plain loop
+	@.venv/bin/python -m bench.collect
+
+bench-drain: setup ## 1,000 and 10,000 videos at once on 20 slots, in virtual time
+	@.venv/bin/python -m bench.drain
+
+bench-cost: setup ## Dollars per 1,000 jobs and per idle month, from the two runs above
+	@.venv/bin/python -m bench.cost
