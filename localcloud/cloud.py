@@ -168,6 +168,11 @@ class LocalCloud:
         except cdk.CdkError as problem:
             raise CloudError(str(problem)) from None
 
+    def deploy_also(self, context: Mapping[str, str]) -> dict[str, str]:
+        """Deploy another copy of the stack, with other settings, beside the first; its outputs."""
+        stacks = self._deploy_assembly(cdk.assembly(context, self.folder, self._hold))
+        return next(found for name, found in stacks.items() if name not in self.stacks)
+
     def attach(self) -> None:
         """Take part in a cloud that somebody else has started, in this folder."""
         self._state = json.loads((self.folder / "cloud.json").read_text())

@@ -1,0 +1,274 @@
+"""What each drop gets: the real template, the real CLI, real Lambda code, real video.
+
+All is dropped at once, as people do; each test then looks at what its own drop got.
+"""
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdas.results import result_key
+from tests import videos
+from tests.e2e.conftest import Deployed
+
+CLIP = videos.CLIP
+UNSUPPORTED = "Unsupported codec/format."
+
+LONGEST_KEY = "long/" + "k" * (1024 - len("long/.mp4")) + ".mp4"
+ODD_KEYS = (
+    "with space and + and % and %25.mp4",
+    'R&B\'s "greatest" <hits>;=@,!$*().mp4',
+    "日本語/動画 😀.mp4",
+    "a//b.mp4",
+    "UPPER.MP4",
+    "Mixed.Mov",
+)
+
+
+@pytest.fixture(scope="session")
+def dropped(deployed: Deployed, folder: Path) -> Deployed:
+    """The cloud with everything dropped into it."""
+    deployed.drop("crowd.mp4", videos.crowded(folder))
+    for key in ("small.mp4", *ODD_KEYS, LONGEST_KEY):
+        deployed.s3.put_object(Bucket=deployed.videos, Key=key, Body=CLIP.read_bytes())
+    deployed.drop("large.mp4", videos.large(folder))
+    deployed.drop("nobody.mp4", videos.without_faces(folder))
+    deployed.drop("bad/text.mp4", videos.text(folder))
+    deployed.drop("bad/phone.mov", videos.hevc(folder))
+    deployed.drop("bad/half.mp4", videos.cut_before_its_index(folder))
+    for key in ("empty.mp4", "folder.mp4/"):
+        deployed.s3.put_object(Bucket=deployed.videos, Key=key, Body=b"")
+    deployed.s3.put_object(Bucket=deployed.videos, Key="notes.txt", Body=b"notes")
+    return deployed
+
+
+def faces_by_second(document: dict[str, Any]) -> dict[float, int]:
+    """How many faces were found at each sampled moment that has any, in seconds."""
+    return Counter(face["Timestamp"] / 1000 for face in document["Faces"])
+
+
+def test_a_small_video_in_one_put_gets_its_faces(dropped: Deployed) -> None:
+    job = dropped.job("small.mp4")
+
+    assert job["state"] == "SUCCEEDED"
+    assert job["result_key"] == "results/small.mp4/face-detection.json"
+    document = dropped.result(job["result_key"])
+    found = faces_by_second(document)
+    assert {found[at] for at in found if at < 1.9} == {1}
+    assert {found[at] for at in found if 2.1 < at < 3.9} == {2}
+    assert not any(4.1 < at < 4.9 for at in found)
+    assert {found[at] for at in found if at > 5.1} == {1}
+    assert document["VideoMetadata"]["Format"] == "QuickTime / MOV"
+    assert document["JobTag"] == job["job_id"]
+
+
+def test_its_rows_say_the_same(dropped: Deployed) -> None:
+    job = dropped.job("small.mp4")
+
+    body = dropped.s3.get_object(Bucket=dropped.results, Key=job["rows_key"])["Body"].read()
+    rows = [json.loads(line) for line in gzip.decompress(body).splitlines()]
+
+    faces = dropped.result(job["result_key"])["Faces"]
+    assert [row["timestamp_ms"] for row in rows] == [face["Timestamp"] for face in faces]
+    assert {row["video_key"] for row in rows} == {"small.mp4"}
+
+
+def test_a_large_video_in_parts_is_one_job_with_results(dropped: Deployed) -> None:
+    job = dropped.job("large.mp4")
+
+    assert job["size"] > 60_000_000
+    assert "-" in job["etag"]
+    assert job["state"] == "SUCCEEDED"
+    assert dropped.starts(job["job_id"]) == 1
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_results_lie_under_that_very_key(dropped: Deployed, key: str) -> None:
+    job = dropped.job(key)
+
+    assert job["state"] == "SUCCEEDED"
+    assert job["result_key"] == f"results/{key}/face-detection.json"
+    assert dropped.result(job["result_key"])["Faces"]
+
+
+def test_the_longest_key_gets_a_short_place_that_its_record_tells(dropped: Deployed) -> None:
+    job = dropped.job(LONGEST_KEY)
+
+    assert len(LONGEST_KEY.encode()) == 1024
+    assert job["state"] == "SUCCEEDED"
+    assert job["result_key"] == result_key(LONGEST_KEY, "face-detection")
+    assert dropped.result(job["result_key"])["Faces"]
+
+
+def test_a_video_without_faces_succeeds_with_none(dropped: Deployed) -> None:
+    job = dropped.job("nobody.mp4")
+
+    assert job["state"] == "SUCCEEDED"
+    assert dropped.result(job["result_key"])["Faces"] == []
+    assert job["detections"] == 0
+
+
+def test_over_a_thousand_detections_arrive_every_one_in_order(dropped: Deployed) -> None:
+    job = dropped.job("crowd.mp4")
+
+    faces = dropped.result(job["result_key"])["Faces"]
+    [held] = [held for held in dropped.rekognition_jobs() if held["JobTag"] == job["job_id"]]
+    assert len(faces) == held["Detections"] > 1000
+    assert [face["Timestamp"] for face in faces] == sorted(face["Timestamp"] for face in faces)
+
+
+@pytest.mark.parametrize("key", ["bad/text.mp4", "bad/phone.mov", "bad/half.mp4"])
+def test_what_rekognition_cannot_read_fails_with_its_reason(dropped: Deployed, key: str) -> None:
+    job = dropped.job(key)
+
+    assert job["state"] == "FAILED"
+    assert job["reason"] == UNSUPPORTED
+    assert dropped.starts(job["job_id"]) == 1
+
+
+def test_an_empty_video_is_rejected_and_no_start_is_spent_on_it(dropped: Deployed) -> None:
+    job = dropped.job("empty.mp4")
+
+    assert job["state"] == "REJECTED"
+    assert job["reason"] == "the object is empty"
+    assert dropped.starts(job["job_id"]) == 0
+
+
+@pytest.mark.parametrize("key", ["notes.txt", "folder.mp4/"])
+def test_what_is_no_video_leaves_nothing_in_the_table(dropped: Deployed, key: str) -> None:
+    dropped.job("small.mp4")
+
+    assert dropped.jobs(key) == []
+
+
+def test_the_same_object_again_and_its_event_three_times_is_no_second_job(dropped: Deployed) -> None:
+    job = dropped.job("small.mp4")
+    record = {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": job["uploaded_at"],
+        "s3": {
+            "bucket": {"name": dropped.videos},
+            "object": {
+                "key": "small.mp4",
+                "size": int(job["size"]),
+                "eTag": job["etag"],
+                "sequencer": job["sequencer"],
+            },
+        },
+    }
+
+    for _ in range(3):
+        dropped.sqs.send_message(QueueUrl=dropped.queue("Uploads"), MessageBody=json.dumps({"Records": [record]}))
+    dropped.s3.put_object(Bucket=dropped.videos, Key="small.mp4", Body=CLIP.read_bytes())
+    dropped.wait(lambda: dropped.jobs("small.mp4")[0].get("uploaded_again_at"), "the second upload to be heard of")
+    dropped.wait(lambda: dropped.waiting_in("Uploads") == 0, "the uploads queue to be empty")
+
+    assert dropped.job("small.mp4")["state"] == "SUCCEEDED"
+    assert dropped.starts(job["job_id"]) == 1
+
+
+def test_another_video_under_the_same_key_is_a_new_job_and_its_result_stands(dropped: Deployed, folder: Path) -> None:
+    dropped.drop("again.mp4", CLIP)
+    dropped.ended("again.mp4")
+
+    dropped.drop("again.mp4", videos.without_faces(folder))
+    older, newer = dropped.ended("again.mp4", 2)
+
+    assert [older["state"], newer["state"]] == ["SUCCEEDED", "SUCCEEDED"]
+    assert dropped.result(newer["result_key"])["JobTag"] == newer["job_id"]
+    assert newer["result_key"] == "results/again.mp4/face-detection.json"
+
+
+def test_the_older_of_two_uploads_finishing_last_does_not_replace_the_newer(dropped: Deployed, folder: Path) -> None:
+    dropped.job("crowd.mp4")
+    dropped.drop("twice.mp4", videos.crowded(folder))
+    dropped.wait(
+        lambda: [job for job in dropped.rekognition_jobs() if job["Name"] == "twice.mp4"], "the older one to start"
+    )
+
+    dropped.drop("twice.mp4", videos.without_faces(folder))
+    older, newer = dropped.ended("twice.mp4", 2)
+
+    ends = {job["JobTag"]: job["Ended"] for job in dropped.rekognition_jobs()}
+    assert ends[older["job_id"]] > ends[newer["job_id"]], "the older one was meant to take longer"
+    assert dropped.result("results/twice.mp4/face-detection.json")["JobTag"] == newer["job_id"]
+    assert dropped.result(older["result_key"])["JobTag"] == older["job_id"]
+
+
+def test_an_object_deleted_before_its_start_is_rejected_with_the_reason(dropped: Deployed) -> None:
+    dropped.table.pause(True)
+    dropped.drop("gone.mp4", CLIP)
+    dropped.wait(lambda: dropped.jobs("gone.mp4"), "the upload to be registered")
+    dropped.s3.delete_object(Bucket=dropped.videos, Key="gone.mp4")
+    dropped.table.pause(False)
+
+    dropped.drop("after.mp4", CLIP)  # whoever comes next starts who waits first
+
+    assert dropped.job("gone.mp4")["state"] == "REJECTED"
+    assert dropped.job("gone.mp4")["reason"] == "the object was deleted before its analysis could start"
+    assert dropped.job("after.mp4")["state"] == "SUCCEEDED"
+
+
+def test_nothing_landed_in_a_dead_letter_queue(dropped: Deployed) -> None:
+    for key in ("small.mp4", "large.mp4", "crowd.mp4", *ODD_KEYS):
+        dropped.job(key)
+
+    assert dropped.waiting_in("UploadsDead") == 0
+    assert dropped.waiting_in("FinishedDead") == 0
+
+
+class TestPermissions:
+    """IAM is enforced here: that all of the above works shows that the policies suffice; this, that it is noticed."""
+
+    @pytest.mark.parametrize(
+        ("action", "reason"),
+        [
+            ("rekognition:StartFaceDetection", "AccessDeniedException"),
+            ("iam:PassRole", "AccessDeniedException"),
+            ("s3:GetObject", "this stack may not read the object"),
+        ],
+    )
+    def test_one_grant_taken_away_is_noticed(self, dropped: Deployed, action: str, reason: str) -> None:
+        iam = dropped.cloud.client("iam")
+        [role] = [r["RoleName"] for r in iam.list_roles()["Roles"] if "-StartAnalysisRole" in r["RoleName"]]
+        [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        key = f"without {action.replace(':', ' ')}.mp4"
+
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(without(policy, action)))
+        try:
+            dropped.drop(key, CLIP)
+            job = dropped.job(key)
+        finally:
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+        assert job["state"] == "REJECTED"
+        assert reason in job["reason"]
+
+
+def without(policy: dict[str, Any], action: str) -> dict[str, Any]:
+    """`policy` with one action taken away."""
+    statements = []
+    for statement in policy["Statement"]:
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        kept = [one for one in actions if one != action]
+        statements += [{**statement, "Action": kept}] if kept else []
+    assert statements != policy["Statement"]
+    return {**policy, "Statement": statements}
+
+
+def test_a_second_copy_works_beside_the_first_and_on_an_existing_bucket(dropped: Deployed) -> None:
+    dropped.s3.create_bucket(Bucket="our-own-videos")
+    outputs = dropped.cloud.deploy_also({"stack_name": "Second", "videos_bucket": "our-own-videos"})
+    second = Deployed(dropped.cloud, outputs)
+
+    second.drop("clip.mp4", CLIP)
+
+    assert second.videos == "our-own-videos"
+    assert second.job("clip.mp4")["state"] == "SUCCEEDED"
+    assert second.result("results/clip.mp4/face-detection.json")["Faces"]
+    assert dropped.jobs("clip.mp4") == []
