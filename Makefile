@@ -32,6 +32,23 @@ cloud-status: setup ## Whether the local cloud runs, where, and its outputs
 cloud-stop: ## End the local cloud and remove everything in it
 	@if [ -x .venv/bin/python ]; then $(LOCALCLOUD) down; fi
 
+check: setup ## Everything that must hold: style, types, and all tests, end to end (what CI runs)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/python -m pytest
+
+test: setup ## The tests alone [TESTS=tests/lambdas]
+	@.venv/bin/python -m pytest $(TESTS)
+
+fix: setup ## Let the formatter and the linter mend what they can
+	@.venv/bin/ruff check --fix --exit-zero .
+	@.venv/bin/ruff format .
+
+synth: setup ## The CloudFormation template, in cdk.out/ [ARGS='-c key=value']
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 \
+	  node_modules/.bin/cdk synth --quiet --no-notices $(ARGS)
+
 histories: setup ## 10,000 generated histories against the handlers [HISTORIES=number]
 	@.venv/bin/python -m tests.histories --histories $(or $(HISTORIES),10000)
 
