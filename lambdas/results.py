@@ -178,9 +178,8 @@ class Writing:
     def add(self, page: "Page") -> None:
         """Write one page."""
         if page.detections:
-            self._document.write((("," if self.detections else "") + _encode(page.detections)[1:-1]).encode())
-            lines = [_encode(row) for row in rows.rows(self._job, page.detections)]
-            self._rows.write(("\n".join(lines) + "\n").encode())
+            self._document.write((("," if self.detections else "") + page.text[1:-1]).encode())
+            self._rows.write("".join(rows.lines(self._job, page.detections)).encode())
         self.detections += len(page.detections)
         self.pages += 1
         self.next_token = page.next_token

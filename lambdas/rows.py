@@ -3,6 +3,7 @@
 A change that would break a reader of rows (a column renamed, removed, or given another meaning) raises ``SCHEMA``.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,19 @@ SCHEMA = 1
 Row = dict[str, Any]
 
 
-def rows(job: "Job", detections: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """The rows of some of a job's `detections`, in their order."""
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def lines(job: "Job", detections: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The rows of some of a job's `detections`, in their order, each as a line of JSON."""
     flatten = _FLATTEN[job.analysis]
-    video = {
+    video = _encode(_video(job)).removesuffix("}")  # equal in every row, so written once
+    for detection in detections:
+        yield f"{video},{_encode(flatten(detection))[1:]}\n"
+
+
+def _video(job: "Job") -> Row:
+    return {
         "schema": SCHEMA,
         "job_id": job.job_id,
         "video_bucket": job.bucket,
@@ -25,8 +35,6 @@ def rows(job: "Job", detections: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
         "video_etag": job.etag,
         "uploaded_at": job.uploaded_at,
     }
-    for detection in detections:
-        yield {**video, **flatten(detection)}
 
 
 def _face(detection: Mapping[str, Any]) -> Row:

@@ -1,0 +1,73 @@
+"""A ``tests.world.World`` on the stand-in."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from localcloud.rekognition import Faults, RekognitionVideo, S3Objects, Simulated
+from tests.standin.dynamodb import Table
+from tests.standin.messages import Announcements, SentMessages
+from tests.standin.rekognition import RekognitionClient
+from tests.standin.s3 import Buckets
+from tests.world import ENVIRONMENT, REGION, VirtualClock, World
+
+Wrap = Callable[[str, Any], Any]
+"""Takes a service's name and a client the handlers will use, and gives the client they use instead."""
+
+
+@dataclass
+class StandInWorld(World):
+    """What `World` offers, and the stand-ins themselves."""
+
+    table: Table = field(default_factory=Table)
+    buckets: Buckets = field(default_factory=Buckets)
+    queue: SentMessages = field(default_factory=SentMessages)
+
+
+@contextmanager
+def standin_world(
+    engine: Any = None, faults: Faults | None = None, wrap: Wrap = lambda _, client: client, **environment: str
+) -> Iterator[StandInWorld]:
+    """A world with nothing in it yet. `environment` overrides the functions' own."""
+    from lambdas import wiring
+
+    table, buckets, queue, bus, clock = Table(), Buckets(), SentMessages(), Announcements(), VirtualClock()
+    rekognition = RekognitionVideo(
+        engine=engine or Simulated(),
+        objects=S3Objects(buckets.client()),
+        faults=faults or Faults.off(),
+        clock=clock.now,
+    )
+    here = StandInWorld(
+        clock, rekognition, buckets.client(), table.client(), queue.client(), table=table, buckets=buckets, queue=queue
+    )
+    rekognition.publish = here.notifications.append
+    events = bus.client()
+    announce = events._operations["PutEvents"]
+
+    def put_events(params: dict[str, Any]) -> dict[str, Any]:
+        here.announcements.extend({**entry, "Detail": json.loads(entry["Detail"])} for entry in params["Entries"])
+        return announce(params)
+
+    events._operations["PutEvents"] = put_events
+    made = {"dynamodb": table.client(), "s3": buckets.client(), "sqs": queue.client(), "events": events}
+    clients: dict[Any, Any] = {name: wrap(name, client) for name, client in made.items()}
+    for config, attempts in ((wiring.ONE_ATTEMPT, 1), (wiring.PATIENT, 8)):
+        clients[id(config)] = wrap("rekognition", RekognitionClient(rekognition, attempts, clock.sleep))
+
+    settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": "finished", "AWS_DEFAULT_REGION": REGION, **environment}
+    parts = (wiring.settings, wiring.jobs, wiring.line, wiring.collector)
+    with (
+        patch.dict(os.environ, settings),
+        patch.object(wiring, "clock", lambda: clock),
+        patch.object(wiring, "client", lambda service, config=None: clients[id(config) if config else service]),
+    ):
+        for part in parts:
+            part.cache_clear()
+        yield here
+    for part in parts:
+        part.cache_clear()
