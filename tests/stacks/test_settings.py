@@ -76,7 +76,7 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
 
     assert documented == {
         "stack_name": "RekognitionBatch",
-        "videos_bucket": "",
+        "videos_bucket": '""',
         "video_extensions": '[".mp4", ".mov"]',
         "analyses": '{"face-detection": {"FaceAttributes": "DEFAULT"}}',
         "retain_data": "true",
@@ -84,5 +84,5 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
         "log_retention_days": "30",
     }
     assert Settings() == Settings.from_context(
-        {name: json.loads(text) if text[:1] in "[{" and text else text for name, text in documented.items()}
+        {name: json.loads(text) if text[:1] in '[{"' else text for name, text in documented.items()}
     )
