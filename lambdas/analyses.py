@@ -7,24 +7,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
-
-class WrongAnalysis(ValueError):
-    """An analysis, or a parameter of one, that Rekognition doesn't have; the text says what would do."""
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """A parameter that takes one of a few words."""
-
-    words: tuple[str, ...]
-
-    def check(self, name: str, value: Any) -> None:
-        """Raise WrongAnalysis unless `value` is one of the words."""
-        if value not in self.words:
-            raise WrongAnalysis(f"{name} is {value!r}; it takes {' or '.join(self.words)}")
+from lambdas.values import ListOf, Number, OneOf, Structure, Text, Value, WrongAnalysis, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +21,21 @@ class Analysis:
         operation: the pair's common name: ``FaceDetection`` for StartFaceDetection and GetFaceDetection.
         detections: the member of Get's response that holds the list.
         start: the parameters of the Start call, beyond those that every pair has.
-        defaults: parameters given when nobody says otherwise.
+        get: the parameters of the Get call, beyond those that every pair has. They say how results are put together,
+            so they are the job's too: every page of a job is asked for with the same.
+        required: parameters that must be given.
+        defaults: what Rekognition takes when nobody says otherwise. Filled in, so that saying it makes no other job.
+        example: required parameters as one might give them, for the sentence of a refusal.
     """
 
     name: str
     operation: str
     detections: str
-    start: Mapping[str, OneOf] = field(default_factory=dict)
+    start: Mapping[str, Value] = field(default_factory=dict)
+    get: Mapping[str, Value] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    example: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def start_operation(self) -> str:
@@ -55,18 +47,41 @@ class Analysis:
         """The API's name of the call that reads a job's results, which is also its IAM action."""
         return f"Get{self.operation}"
 
+    @property
+    def takes(self) -> Mapping[str, Value]:
+        """All its parameters, those of Start and those of Get."""
+        return {**self.start, **self.get}
+
     def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters of a job: `given` over the defaults.
+        """The parameters of a job: `given` over the defaults, in the one form that equal values share.
 
         Raises:
-            WrongAnalysis: a parameter is unknown, or its value is not one Rekognition takes.
+            WrongAnalysis: a parameter is unknown or missing, or its value is not one Rekognition takes.
         """
-        for name, value in given.items():
-            if name not in self.start:
-                raise WrongAnalysis(f"{self.name} has no parameter {name!r}{_nearest(name, self.start)}")
-            self.start[name].check(f"{self.name}: {name}", value)
-        return {**self.defaults, **given}
+        takes = self.takes
+        for name in given:
+            if name not in takes:
+                raise WrongAnalysis(f"{self.name} has no parameter {name!r}{nearest(str(name), takes)}")
+        for name in sorted(self.required - set(given)):
+            raise WrongAnalysis(
+                f"{self.name} needs {name}: {takes[name].takes}; like {json.dumps({self.name: self.example})}"
+            )
+        return {
+            **self.defaults,
+            **{name: takes[name].read(f"{self.name}: {name}", value) for name, value in given.items()},
+        }
 
+
+_PERCENT = Number(0, 100)
+_FRACTION = Number(0, 1)
+_AGGREGATE = OneOf(("TIMESTAMPS", "SEGMENTS"))
+_BY_NAME = OneOf(("NAME", "TIMESTAMP"))
+_BOX = Structure(dict.fromkeys(("Width", "Height", "Left", "Top"), Number()))
+_LABELS = ListOf(
+    Text(0, 50, "[A-Za-z0-9àâèçñó'-_(). ]*", "a label's or category's name: letters, digits, spaces and ' - _ ( ) ."),
+    0,
+    100,
+)
 
 CATALOGUE: Mapping[str, Analysis] = {
     analysis.name: analysis
@@ -78,8 +93,110 @@ CATALOGUE: Mapping[str, Analysis] = {
             start={"FaceAttributes": OneOf(("DEFAULT", "ALL"))},
             defaults={"FaceAttributes": "DEFAULT"},
         ),
+        Analysis(
+            name="label-detection",
+            operation="LabelDetection",
+            detections="Labels",
+            start={
+                "MinConfidence": _PERCENT,
+                "Features": ListOf(OneOf(("GENERAL_LABELS",)), 0, 1),
+                "Settings": Structure(
+                    {
+                        "GeneralLabels": Structure(
+                            {
+                                "LabelInclusionFilters": _LABELS,
+                                "LabelExclusionFilters": _LABELS,
+                                "LabelCategoryInclusionFilters": _LABELS,
+                                "LabelCategoryExclusionFilters": _LABELS,
+                            }
+                        )
+                    }
+                ),
+            },
+            get={"SortBy": _BY_NAME, "AggregateBy": _AGGREGATE},
+            defaults={"MinConfidence": 50, "SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"},
+        ),
+        Analysis(
+            name="content-moderation",
+            operation="ContentModeration",
+            detections="ModerationLabels",
+            start={"MinConfidence": _PERCENT},
+            get={"SortBy": _BY_NAME, "AggregateBy": _AGGREGATE},
+            defaults={"MinConfidence": 50, "SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"},
+        ),
+        Analysis(
+            name="text-detection",
+            operation="TextDetection",
+            detections="TextDetections",
+            start={
+                "Filters": Structure(
+                    {
+                        "WordFilter": Structure(
+                            {
+                                "MinConfidence": _PERCENT,
+                                "MinBoundingBoxHeight": _FRACTION,
+                                "MinBoundingBoxWidth": _FRACTION,
+                            }
+                        ),
+                        "RegionsOfInterest": ListOf(
+                            Structure(
+                                {"BoundingBox": _BOX, "Polygon": ListOf(Structure({"X": Number(), "Y": Number()}))}
+                            ),
+                            0,
+                            10,
+                        ),
+                    }
+                )
+            },
+        ),
+        Analysis(
+            name="celebrity-recognition",
+            operation="CelebrityRecognition",
+            detections="Celebrities",
+            get={"SortBy": OneOf(("ID", "TIMESTAMP"))},
+            defaults={"SortBy": "TIMESTAMP"},
+        ),
+        Analysis(
+            name="face-search",
+            operation="FaceSearch",
+            detections="Persons",
+            start={
+                "FaceMatchThreshold": _PERCENT,
+                "CollectionId": Text(1, 255, r"[a-zA-Z0-9_.\-]+", "a collection's id: letters, digits and _ . -"),
+            },
+            get={"SortBy": OneOf(("INDEX", "TIMESTAMP"))},
+            required=frozenset({"CollectionId"}),
+            defaults={"FaceMatchThreshold": 80, "SortBy": "TIMESTAMP"},
+            example={"CollectionId": "staff"},
+        ),
+        Analysis(
+            name="segment-detection",
+            operation="SegmentDetection",
+            detections="Segments",
+            start={
+                "Filters": Structure(
+                    {
+                        "TechnicalCueFilter": Structure(
+                            {
+                                "MinSegmentConfidence": Number(50, 100),
+                                "BlackFrame": Structure(
+                                    {"MaxPixelThreshold": _FRACTION, "MinCoveragePercentage": _PERCENT}
+                                ),
+                            }
+                        ),
+                        "ShotFilter": Structure({"MinSegmentConfidence": Number(50, 100)}),
+                    }
+                ),
+                "SegmentTypes": ListOf(OneOf(("TECHNICAL_CUE", "SHOT")), 1),
+            },
+            required=frozenset({"SegmentTypes"}),
+            example={"SegmentTypes": ["SHOT", "TECHNICAL_CUE"]},
+        ),
     )
 }
+
+# Still in the service model, and ended for everybody on 2025-10-31 (people pathing).
+DEAD = frozenset({"PersonTracking"})
 
 
 def analysis_named(name: str) -> Analysis:
@@ -89,7 +206,7 @@ def analysis_named(name: str) -> Analysis:
         WrongAnalysis: there is none.
     """
     if name not in CATALOGUE:
-        raise WrongAnalysis(f"there is no analysis {name!r}{_nearest(name, CATALOGUE)}")
+        raise WrongAnalysis(f"there is no analysis {name!r}{nearest(name, CATALOGUE)}")
     return CATALOGUE[name]
 
 
@@ -132,10 +249,3 @@ def attempt_token(job: str, attempt: int) -> str:
 def _digest(parts: list[Any]) -> str:
     # A JSON list, so that no two different lists of parts run together into one text.
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; it takes {', '.join(known)}" if known else "; it takes none"

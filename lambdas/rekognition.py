@@ -92,14 +92,17 @@ class Rekognition:
             NoFreeSlot, SlowDown, CannotStart, TokenTaken, ServiceTrouble
         """
         video = {"Bucket": job.bucket, "Name": job.key} | ({"Version": job.version_id} if job.version_id else {})
-        start = getattr(self._starter, _method(CATALOGUE[job.analysis].start_operation))
+        if job.analysis not in CATALOGUE:
+            raise CannotStart(f"there is no analysis {job.analysis!r}")
+        analysis = CATALOGUE[job.analysis]
+        start = getattr(self._starter, _method(analysis.start_operation))
         try:
             answer = start(
                 Video={"S3Object": video},
                 ClientRequestToken=job.token,
                 NotificationChannel=self._channel,
                 JobTag=job.job_id,
-                **job.parameters,
+                **_of(job.parameters, analysis.start),
             )
         except (ClientError, BotoCoreError) as error:
             _raise_start_error(error)
@@ -113,6 +116,8 @@ class Rekognition:
         """
         analysis = CATALOGUE[job.analysis]
         request: dict[str, Any] = {"JobId": rekognition_job_id, "MaxResults": PAGE_ROWS}
+        # The same for every page of a job: a token is good for the order it was given in.
+        request |= _of(job.parameters, analysis.get)
         if token:
             request["NextToken"] = token
         try:
@@ -140,6 +145,11 @@ class Rekognition:
                 yield page
                 page = following.result()
             yield page
+
+
+def _of(parameters: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
+    """Those `parameters` that are among a call's `members`."""
+    return {name: value for name, value in parameters.items() if name in members}
 
 
 def _method(operation: str) -> str:

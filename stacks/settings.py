@@ -12,7 +12,8 @@ from typing import Any
 
 from aws_cdk import RemovalPolicy
 
-from lambdas.analyses import WrongAnalysis, chosen
+from lambdas.analyses import chosen
+from lambdas.values import WrongAnalysis
 
 # CloudWatch Logs takes no other numbers (PutRetentionPolicy).
 LOG_RETENTION_DAYS = (
