@@ -107,6 +107,19 @@ class LocalCloud:
         parts = sorted((self.folder / "logs").glob("*.log"))
         return "\n".join(f"--- {path.name}\n{net.tail(path, lines)}" for path in parts)
 
+    def function_logs(self, function: str = "") -> list[str]:
+        """What the functions whose log group's name contains this have written, in order of time."""
+        logs = self.client("logs")
+        groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+        pages = (
+            page
+            for group in groups
+            if function in group
+            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        )
+        events = sorted((event for page in pages for event in page["events"]), key=lambda event: event["timestamp"])
+        return [event["message"].rstrip() for event in events]
+
     def lambda_workers(self, function: str = "") -> list[int]:
         """Process ids of the Lambda workers whose function's name contains this. Killing one is a crash mid-flight."""
         listing = subprocess.run(["ps", "-axwwo", "pid=,command="], capture_output=True, text=True, check=True).stdout
