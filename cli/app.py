@@ -1,0 +1,129 @@
+"""``rekognition-batch``: the commands, by what people want of them."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NoReturn
+
+import click
+
+from cli.errors import CliError, understood
+from cli.options import where_options
+from cli.stack import PROGRAM, Where
+
+# name: (module, heading), so that --help and completion import nothing they don't show.
+COMMANDS = {
+    "What happens": {"status": "looking", "quota": "looking"},
+    "Operating": {
+        "retry": "operating",
+        "redrive": "operating",
+        "pause": "operating",
+        "resume": "operating",
+        "completion": "operating",
+    },
+}
+MODULES = {name: module for commands in COMMANDS.values() for name, module in commands.items()}
+
+EPILOGUE = """\b
+Exit codes:
+  0  done
+  1  not done, or not all of it; doctor: something is wrong
+  2  the words typed make no sense
+  3  no such video, result or saved query
+  4  AWS or the stack can't be had (credentials, region, permission)
+  5  not confirmed
+130  interrupted"""
+
+
+class Commands(click.Group):
+    """Commands in modules that are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All of them, in the order of the list above."""
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """One of them."""
+        if cmd_name not in MODULES:
+            return None
+        command: click.Command = getattr(import_module(f"cli.commands.{MODULES[cmd_name]}"), cmd_name.replace("-", "_"))
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; an unknown one is told the nearest."""
+        from cli.errors import near
+
+        if args and args[0] not in MODULES and not args[0].startswith("-"):
+            meant = near(args[0], MODULES, 1)
+            more = f" Did you mean {meant[0]!r}?" if meant else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{more}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Under their headings."""
+        for heading, names in COMMANDS.items():
+            with formatter.section(heading):
+                found = [(name, self.get_command(ctx, name)) for name in names]
+                formatter.write_dl([(name, command.get_short_help_str(60)) for name, command in found if command])
+
+
+def _version() -> str:
+    try:
+        return version("rekognition-batch")
+    except PackageNotFoundError:
+        return "not installed; run from its folder"
+
+
+@click.group(
+    cls=Commands,
+    epilog=EPILOGUE,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@click.version_option(_version(), prog_name=PROGRAM)
+@where_options
+@click.pass_context
+def app(context: click.Context, /, **given: Any) -> None:
+    """Drop videos, see what happens to them, and get what was found.
+
+    \b
+    rekognition-batch upload holiday.mp4 interviews/
+    rekognition-batch status --watch
+    rekognition-batch report holiday.mp4
+
+    The stack is found by its outputs. The options below may also stand after the command.
+    """
+    context.obj = Where(given["stack_name"], given["profile"], given["region"], given["local"])
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run it; a mistake of the user's, or of AWS's, ends in one sentence and never in a traceback."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run it; the exit code."""
+    try:
+        code = app.main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:  # head has seen enough
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        trouble = error if isinstance(error, CliError) else understood(error)
+        if trouble is None:
+            raise
+        click.echo(trouble, err=True)
+        for line in filter(None, trouble.hint.splitlines()):
+            click.echo(f"  → {line}", err=True)
+        return trouble.exit_code
+    return code if isinstance(code, int) else 0

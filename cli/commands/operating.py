@@ -1,0 +1,125 @@
+"""Operating: what to do when something is stuck, broken, too fast, or no longer wanted."""
+
+
+import click
+
+from cli import letters, mending, terminal
+from cli.errors import CliError, WrongUse
+from cli.options import with_stack
+from cli.stack import PROGRAM, Stack
+from cli.terminal import many
+
+
+@click.command(short_help="Start no more jobs; uploads are accepted and wait.")
+@with_stack
+def pause(stack: Stack) -> None:
+    """Start no more jobs. Uploads are accepted all the same, and wait; what runs, runs to its end.
+
+    \b
+    rekognition-batch pause
+    """
+    stack.table.pause(True)
+    waiting = sum(1 for _ in stack.table.in_state("WAITING"))
+    terminal.say(f"Starting is paused. {many(waiting, 'job')} in line, and uploads still join it.")
+    terminal.say(f"To go on: {stack.where.command('resume')}")
+
+
+@click.command(short_help="Start jobs again.")
+@with_stack
+def resume(stack: Stack) -> None:
+    """Start jobs again, after a pause. The first ones start within a minute.
+
+    \b
+    rekognition-batch resume
+    """
+    stack.table.pause(False)
+    waiting = sum(1 for _ in stack.table.in_state("WAITING"))
+    terminal.say(f"Starting goes on within a minute. {many(waiting, 'job')} in line.")
+
+
+@click.command(short_help="Try jobs again that failed or were rejected.")
+@click.argument("video", required=False)
+@click.option("--failed", is_flag=True, help="Every video's jobs that FAILED or were REJECTED.")
+@click.option("--dry-run", is_flag=True, help="Only say which.")
+@with_stack
+def retry(stack: Stack, video: str | None, failed: bool, dry_run: bool) -> int:
+    """Try the jobs of VIDEO again that FAILED or were REJECTED: as a new attempt, at the end of the line.
+
+    \b
+    rekognition-batch retry interviews/anna.mp4
+    rekognition-batch retry --failed --dry-run
+
+    Rekognition bills what it processes successfully, so a job that failed has cost nothing.
+    """
+    if bool(video) == failed:
+        raise WrongUse("Say which: a VIDEO, or --failed for all that failed.", stack.where.command("status"))
+    jobs = mending.ended_badly(stack, stack.key(video) if video else None)
+    tried, left = 0, 0
+    for job in jobs:
+        why_not = mending.hopeless(stack, job)
+        again = not why_not and (dry_run or stack.table.once_more(job) is not None)
+        tried, left = tried + again, left + (not again)
+        done = ("would be tried again" if dry_run else f"in line again, attempt {job.attempt + 1}") if again else ""
+        click.echo(f"{job.analysis}\t{terminal.printable(job.key)}\t{done or why_not or 'changed meanwhile'}")
+    if not jobs:
+        terminal.say("Nothing to try again: no job FAILED or was REJECTED.")
+    elif tried and not dry_run:
+        terminal.say(f"{many(tried, 'job')} in line again; the first start within a minute.")
+    return 1 if left else 0
+
+
+@click.command(short_help="Look at dead letters, and send them back to their queues.")
+@click.option("--dry-run", is_flag=True, help="Only show what is in them, and why.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: as JSON, with the whole messages.")
+@with_stack
+def redrive(stack: Stack, dry_run: bool, as_json: bool) -> None:
+    """Send dead letters back to the queues they came from.
+
+    A message lands in a dead-letter queue when its function failed on it five times. Mend the cause first.
+
+    \b
+    rekognition-batch redrive --dry-run
+    rekognition-batch redrive
+    """
+    if as_json and not dry_run:
+        raise WrongUse("--json goes with --dry-run.", stack.where.command("redrive", "--dry-run", "--json"))
+    if not dry_run:
+        count = letters.send_back(stack, lambda letter: click.echo(f"{letter.queue}\t{letter.about}"))
+        terminal.say(f"{many(count, 'message')} sent back." if count else "The dead-letter queues are empty.")
+        return
+    found = letters.look(stack)
+    if as_json:
+        terminal.data([letter.as_json for letter in found])
+    elif found:
+        terminal.rows(
+            ("queue", "since", "about", "why"),
+            [(letter.queue, letter.sent_at[:16].replace("T", " "), letter.about, letter.why) for letter in found],
+            flexible="why",
+        )
+        terminal.say(f"To send {'it' if len(found) == 1 else 'them'} back: {stack.where.command('redrive')}")
+    else:
+        terminal.say("The dead-letter queues are empty.")
+
+
+SHELLS = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/rekognition-batch.fish"}
+
+
+@click.command(short_help="What makes your shell complete commands and videos.")
+@click.argument("shell", type=click.Choice(list(SHELLS)))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, options and videos.
+
+    \b
+    rekognition-batch completion bash >> ~/.bashrc
+    rekognition-batch completion zsh >> ~/.zshrc
+    rekognition-batch completion fish > ~/.config/fish/completions/rekognition-batch.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from cli.app import app
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise CliError(f"click knows no completion for {shell}.")
+    variable = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
+    click.echo(kind(app, {}, PROGRAM, variable).source())

@@ -1,0 +1,71 @@
+"""What every command takes: which stack is meant. Before the command or after it, both are understood."""
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.stack import Where
+
+if TYPE_CHECKING:
+    from cli.stack import Stack
+
+_OPTIONS = (
+    click.option("--stack", "stack_name", metavar="NAME", help="The stack's name [default: RekognitionBatch]."),
+    click.option("--profile", metavar="NAME", help="A profile of your AWS configuration."),
+    click.option("--region", metavar="NAME", help="The AWS region."),
+    click.option("--local", is_flag=True, help="The local cloud of this checkout (make cloud)."),
+)
+
+
+def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which stack is meant."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def taken(context: click.Context, given: dict[str, Any]) -> Where:
+    """Take these options out of `given`; what was said before the command counts where nothing is said after it."""
+    said = Where(given.pop("stack_name"), given.pop("profile"), given.pop("region"), given.pop("local"))
+    outer = context.find_object(Where)
+    return said.over(outer) if outer else said
+
+
+def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand a command the stack as its first argument."""
+
+    def run(*_: Any, **given: Any) -> Any:
+        from cli.stack import find
+
+        return command(find(taken(click.get_current_context(), given)), **given)
+
+    return where_options(update_wrapper(run, command))
+
+
+def with_where(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand a command what was said about where, for it to look for itself."""
+
+    def run(*_: Any, **given: Any) -> Any:
+        return command(taken(click.get_current_context(), given), **given)
+
+    return where_options(update_wrapper(run, command))
+
+
+def video_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument VIDEO, which a shell can complete."""
+    return click.argument("video", shell_complete=complete_video)(command)
+
+
+def complete_video(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Keys that begin so. Silent when the stack can't be had: a shell is no place for messages."""
+    from cli.stack import find
+
+    try:
+        outer = context.find_object(Where) or Where()
+        given = {"stack_name": None, "profile": None, "region": None, "local": False} | context.params
+        stack: Stack = find(taken(context, {name: given[name] for name in given}) if outer else outer)
+        return list(stack.keys(incomplete, most=50))
+    except Exception:  # whatever it is, the shell goes on
+        return []

@@ -1,0 +1,154 @@
+"""Every video's jobs: state, since when, why, place in line, and when it may be done."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cli.stack import Stack
+from lambdas.jobs import FINAL, Job
+
+IN_LINE = ("RUNNING", "WAITING")
+RECENT = 3600.0  # seconds: completions older than that say nothing of now
+FEWEST = 3  # completions that make a rate
+STUCK_CLAIM = 300.0  # seconds; the tick hands an unanswered claim back after 120
+STUCK_COLLECTING = 600.0  # seconds after a lease that nobody has renewed; another collector follows within two minutes
+STUCK_DUE = 900.0  # seconds that somebody is due while the service hasn't said "no slot"
+ASKED_OFTEN = 6  # questions about a running job; by then it runs for most of an hour
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One job, and where it stands.
+
+    Attributes:
+        place: 1 for who starts next; None if it doesn't wait.
+        expected: seconds since 1970 when it may be done, going by recent completions; None if nobody can say.
+        stuck: why it looks stuck; empty if it doesn't.
+    """
+
+    job: Job
+    place: int | None
+    expected: float | None
+    stuck: str
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """For programs. The names are those of the table, documented in docs/results.md."""
+        job = self.job
+        return {
+            "video": job.key,
+            "analysis": job.analysis,
+            "parameters": dict(job.parameters),
+            "state": job.state,
+            "state_since": job.state_since,
+            "reason": job.reason,
+            "place_in_line": self.place,
+            "expected_at": datetime.fromtimestamp(self.expected).astimezone().isoformat() if self.expected else None,
+            "stuck": self.stuck or None,
+            "attempt": job.attempt,
+            "detections": job.detections,
+            "result_key": job.result_key,
+            "rows_key": job.rows_key,
+            "size": job.size,
+            "uploaded_at": job.uploaded_at,
+            "job_id": job.job_id,
+            "rekognition_job_id": job.rekognition_job_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All that is known at one moment."""
+
+    standings: Sequence[Standing]
+    line: Mapping[str, Any]
+    now: float
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state that has any, in order of a job's life."""
+        states = [standing.job.state for standing in self.standings]
+        order = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
+        return {state: states.count(state) for state in order if state in states}
+
+    @property
+    def over(self) -> bool:
+        """Whether every job has ended."""
+        return all(standing.job.state in FINAL for standing in self.standings)
+
+    def of(self, key: str) -> "Overview":
+        """Only one video's jobs."""
+        return self._with(standing for standing in self.standings if standing.job.key == key)
+
+    def in_states(self, states: Iterable[str]) -> "Overview":
+        """Only jobs in these states."""
+        wanted = set(states)
+        return self._with(standing for standing in self.standings if standing.job.state in wanted)
+
+    def stuck(self) -> "Overview":
+        """Only jobs that look stuck."""
+        return self._with(standing for standing in self.standings if standing.stuck)
+
+    def _with(self, standings: Iterable[Standing]) -> "Overview":
+        return Overview(list(standings), self.line, self.now)
+
+
+def overview(stack: Stack, now: float) -> Overview:
+    """Everything, newest upload first."""
+    return arrange(list(stack.table.everything()), stack.table.line(), now)
+
+
+def arrange(jobs: Sequence[Job], line: Mapping[str, Any], now: float) -> Overview:
+    """The jobs with their places and expectations."""
+    running = sorted((job for job in jobs if job.state == "RUNNING"), key=lambda job: job.state_since)
+    waiting = sorted((job for job in jobs if job.state == "WAITING"), key=lambda job: job.place)
+    pace = None if line.get("paused") else seconds_per_job(jobs, now)
+    places = {job.job_id: number for number, job in enumerate(waiting, 1)}
+    # Jobs end about in the order they were started, so who comes nth is done after n times the recent pace.
+    turns = {job.job_id: number for number, job in enumerate([*running, *waiting], 1)}
+    standings = [
+        Standing(
+            job,
+            places.get(job.job_id),
+            now + turns[job.job_id] * pace if pace is not None and job.job_id in turns else None,
+            why_stuck(job, line, now),
+        )
+        for job in sorted(jobs, key=lambda job: (job.registered_at, job.analysis), reverse=True)
+    ]
+    return Overview(standings, line, now)
+
+
+def seconds_per_job(jobs: Iterable[Job], now: float) -> float | None:
+    """The pace of the last hour: seconds between two completions; None if there are too few to say."""
+    ends = [at for job in jobs if job.state in ("SUCCEEDED", "FAILED") and now - (at := when(job.state_since)) < RECENT]
+    if len(ends) < FEWEST:
+        return None
+    # Up to now and not up to the last one: a line that has stopped must not look as quick as it was.
+    return (now - min(ends)) / len(ends)
+
+
+def why_stuck(job: Job, line: Mapping[str, Any], now: float) -> str:
+    """Why a job looks stuck, in words; empty if it doesn't."""
+    since = now - when(job.state_since)
+    if job.state == "RUNNING":
+        if job.rekognition_job_id is None and since > STUCK_CLAIM:
+            return "claimed, and never started nor handed back: does the tick run?"
+        if job.asked >= ASKED_OFTEN:
+            return f"running without a word; Rekognition was asked {job.asked} times"
+    elif job.state == "COLLECTING":
+        lease = when(job.lease_until) if job.lease_until else when(job.state_since)
+        if now - lease > STUCK_COLLECTING:
+            return "its collection stopped, and nobody has taken it over: is there a dead letter?"
+    elif job.state == "WAITING" and not line.get("paused"):
+        if job.start_errors:
+            return f"{job.start_errors} starts met trouble: {job.reason}"
+        due = now - when(job.place.partition("#")[0])
+        if due > STUCK_DUE and "refused_at" not in line:
+            return "due and not started, though Rekognition has not said that it is full: does the tick run?"
+    return ""
+
+
+def when(text: str) -> float:
+    """Seconds since 1970 of an ISO time."""
+    return datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,47 @@
+"""The jobs table, with what only an operator does: look at all of it, try an ended job again, forget one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lambdas.jobs import Job, Jobs, _deserialize, _job, _serialize, place
+
+
+class Table(Jobs):
+    """As the functions see it, and a little more."""
+
+    def everything(self) -> Iterator[Job]:
+        """Every job, in no order. Reads the whole table: half a read unit for each 4 KB."""
+        for item in self._scan():
+            yield _job(item)
+
+    def some(self, most: int) -> list[Job]:
+        """Some jobs, for a guess at what somebody meant."""
+        return [_job(item) for item, _ in zip(self._scan(), range(most), strict=False)]
+
+    def _scan(self) -> Iterator[dict[str, Any]]:
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression="attribute_exists(#state)",  # the item "#line" is no job
+            ExpressionAttributeNames={"#state": "state"},
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield _deserialize(item)
+
+    def once_more(self, job: Job) -> Job | None:
+        """Put a job that FAILED or was REJECTED back in line, at its end, as a new attempt (with another token, as
+        the old one would only give the old answer); None if it is something else by now."""
+        past = [*job.past_rekognition_job_ids, *([job.rekognition_job_id] if job.rekognition_job_id else [])]
+        changes = {
+            "attempt": job.attempt + 1,
+            "rekognition_job_id": None,
+            "past_rekognition_job_ids": past,
+            "place": place(self._clock.now(), job.job_id),
+            "start_errors": 0,
+            "reason": None,
+        }
+        return self._to(job, "WAITING", ("FAILED", "REJECTED"), changes)
+
+    def forget(self, job: Job) -> None:
+        """Delete a job's record."""
+        self._dynamodb.delete_item(TableName=self._table, Key=_serialize({"job_id": job.job_id}))

@@ -1,0 +1,136 @@
+"""How things are said: data on stdout, everything else on stderr; tables for people, tabs for pipes."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from cli.errors import Declined
+
+COLOURS = {
+    "WAITING": "yellow",
+    "RUNNING": "cyan",
+    "COLLECTING": "cyan",
+    "SUCCEEDED": "green",
+    "FAILED": "red",
+    "REJECTED": "red",
+}
+
+
+def stdout() -> Console:
+    """For data."""
+    return Console(highlight=False)
+
+
+def stderr() -> Console:
+    """For everything else."""
+    return Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A word to who looks on."""
+    stderr().print(Text(printable(text)), soft_wrap=True)
+
+
+def data(value: Any) -> None:
+    """A value, as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def rows(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: str = "") -> None:
+    """A table: for people in columns, for a pipe in lines with tabs.
+
+    Args:
+        headings: of the columns.
+        lines: the cells; text, or rich's.
+        flexible: the heading of the column that may be broken, if the terminal is narrow.
+    """
+    console = stdout()
+    if console.is_terminal:
+        console.print(table(headings, lines, flexible))
+        return
+    click.echo("\t".join(headings))
+    for cells in lines:
+        click.echo("\t".join(str(cell).replace("\t", " ").replace("\n", " ") for cell in cells))
+
+
+def table(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: str = "") -> Table:
+    """The columns that `rows` prints."""
+    result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for heading in headings:
+        breaks = heading == flexible
+        result.add_column(heading, no_wrap=not breaks, overflow="fold" if breaks else "ellipsis")
+    for cells in lines:
+        result.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in cells))
+    return result
+
+
+def printable(text: str) -> str:
+    """`text` without what would move the cursor or turn the line round: a key may hold anything."""
+    return "".join(mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in text)
+
+
+def state(name: str) -> Text:
+    """A job's state, in its colour."""
+    return Text(name, style=COLOURS.get(name, ""))
+
+
+@contextmanager
+def progress(*, transfer: bool = False) -> Iterator[Progress]:
+    """Bars on stderr; nothing where nobody looks."""
+    console = stderr()
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TaskProgressColumn()]
+    if transfer:
+        columns.append(TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        yield bars
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only if somebody says so.
+
+    Raises:
+        Declined: they said no, or there is nobody to ask.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Declined(f"{question} Nobody is there to be asked.", "the same again with --yes")
+    if not click.confirm(question, default=False, err=True):
+        raise Declined("Nothing was done.")
+
+
+def span(seconds: float) -> str:
+    """A length of time in one or two words: ``45 s``, ``12 min``, ``3 h 20``, ``5 d``."""
+    seconds = max(0, round(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02}" if minutes else f"{hours} h"
+    return f"{round(hours / 24)} d"
+
+
+def size(number: float) -> str:
+    """Bytes, readable."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000 or unit == "GB":
+            return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
+        number /= 1000
+    raise AssertionError("unreachable")
+
+
+def many(number: int, thing: str) -> str:
+    """``1 video``, ``2 videos``."""
+    plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+    return f"{number:,} {thing if number == 1 else plural}"
