@@ -31,7 +31,9 @@ FINAL: frozenset[State] = frozenset({"SUCCEEDED", "FAILED", "REJECTED"})
 
 BY_STATE = "ByState"
 BY_VIDEO = "ByVideo"
-LINE = "#line"  # the one item that is no job: what the service last said, and the operator's switch
+# Two items are no jobs. Neither has a state, so no index lists them.
+LINE = "#line"  # what the service last said, and the operator's switch
+SLOTS = "#slots"  # who runs, where the operator has set a cap
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Job:
     attempt: int = 1
     rekognition_job_id: str | None = None
     past_rekognition_job_ids: Sequence[str] = ()  # of earlier attempts
+    slot_freed_by: str | None = None  # the attempt of which Rekognition has said that it ended
     reason: str | None = None
     start_errors: int = 0
     ask_at: str | None = None  # when to ask Rekognition, should no notification come
@@ -223,17 +226,36 @@ class Jobs:
         """What is known of the line: ``paused`` (the operator's switch), ``refused_at`` (the last "no slot")."""
         return self._get_item(LINE)
 
+    def take_slot(self, job: Job, most: int) -> bool:
+        """Let a claimed job be one of `most` that run; False if so many do.
+
+        Nothing is ever given back: a holder that doesn't run any more, by its own record, is overlooked. So no crash
+        can leak a slot.
+        """
+        while True:
+            slots = self._get_item(SLOTS)
+            holders = [holder for holder in slots.get("holders", []) if holder != job.job_id]
+            if len(holders) >= most:
+                holders = [holder for holder in holders if _runs(self.get(holder))]
+            if len(holders) >= most:
+                return False
+            version = int(slots.get("version", 0))
+            taken = {"holders": [*holders, job.job_id], "version": version + 1}
+            when = "#version = :before" if version else "attribute_not_exists(#version)"
+            if self._update(SLOTS, taken, when=when, **({"before": version} if version else {})) is not None:
+                return True
+
     def line_is_full(self) -> None:
         """Remember that the service said "no slot"."""
-        self._change(LINE, {"refused_at": iso(self._clock.now())})
+        self._update(LINE, {"refused_at": iso(self._clock.now())})
 
     def line_is_open(self) -> None:
         """Remember that nobody waits."""
-        self._change(LINE, {"refused_at": None})
+        self._update(LINE, {"refused_at": None})
 
     def pause(self, paused: bool) -> None:
         """Switch starting off and on. Uploads are accepted all the same, and wait."""
-        self._change(LINE, {"paused": paused or None, "paused_at": iso(self._clock.now()) if paused else None})
+        self._update(LINE, {"paused": paused or None, "paused_at": iso(self._clock.now()) if paused else None})
 
     # collecting
 
@@ -325,8 +347,13 @@ class Jobs:
             was=job.state,
         )
 
-    def _change(self, item_id: str, changes: Mapping[str, Any], when: str = "", **values: Any) -> Job | None:
-        """Set `changes` (None removes an attribute) if `when` holds; the job as it is then, or None.
+    def _change(self, job_id: str, changes: Mapping[str, Any], when: str = "", **values: Any) -> Job | None:
+        """Change a job if `when` holds; the job as it is then, or None. See ``_update``."""
+        item = self._update(job_id, changes, when, **values)
+        return _job(item) if item is not None else None
+
+    def _update(self, item_id: str, changes: Mapping[str, Any], when: str = "", **values: Any) -> dict[str, Any] | None:
+        """Set `changes` (None removes an attribute) if `when` holds; the item as it is then, or None.
 
         In `when`, ``#name`` stands for an attribute and ``:name`` for a value, given or being set.
         """
@@ -350,12 +377,11 @@ class Jobs:
         if when:
             request["ConditionExpression"] = when
         try:
-            item = _deserialize(self._dynamodb.update_item(**request)["Attributes"])
+            return _deserialize(self._dynamodb.update_item(**request)["Attributes"])
         except ClientError as error:
             if _condition_failed(error):
                 return None
             raise
-        return _job(item) if item_id != LINE else None
 
     def _get_item(self, item_id: str) -> dict[str, Any]:
         answer = self._dynamodb.get_item(
@@ -400,6 +426,15 @@ def _item(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _FIELDS}
     item = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return {name: _stored(name, value) for name, value in item.items() if value is not None}
+
+
+def _runs(job: Job | None) -> bool:
+    """Whether a job holds a slot, as far as is known."""
+    return (
+        job is not None
+        and job.state == "RUNNING"
+        and (job.slot_freed_by is None or job.slot_freed_by != job.rekognition_job_id)
+    )
 
 
 def _stored(name: str, value: Any) -> Any:

@@ -79,6 +79,7 @@ class Line:
     """The waiting jobs, and the way from there into Rekognition.
 
     Args:
+        most_running: how many jobs may run at a time; None: as many as Rekognition lets.
         choice: what to do with each upload: ``{"face-detection": {"FaceAttributes": "ALL"}}``.
     """
 
@@ -92,6 +93,7 @@ class Line:
         clock: Clock,
         *,
         choice: Mapping[str, Mapping[str, Any]],
+        most_running: int | None = None,
     ) -> None:
         self._jobs = jobs
         self._rekognition = rekognition
@@ -100,6 +102,7 @@ class Line:
         self._bus = bus
         self._clock = clock
         self._choice = choice
+        self._most_running = most_running
 
     # joining
 
@@ -174,8 +177,8 @@ class Line:
                 try:
                     started += self._start(job)
                     trouble = 0
-                except NoFreeSlot:
-                    logger.info("no free slot")
+                except NoFreeSlot as answer:
+                    logger.info("no free slot", extra={"answer": str(answer)})
                     self._jobs.hand_back(job)
                     self._jobs.line_is_full()
                     count(Count.STARTS_REFUSED)
@@ -204,6 +207,8 @@ class Line:
         Raises:
             NoFreeSlot, SlowDown, ServiceTrouble: the claim is still ours.
         """
+        if self._most_running and not self._jobs.take_slot(job, self._most_running):
+            raise NoFreeSlot(f"{self._most_running} jobs run, which is the operator's own cap")
         try:
             self._videos.check(job)
             rekognition_job_id = self._rekognition.start(job)

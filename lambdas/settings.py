@@ -20,6 +20,7 @@ class Settings:
     topic_arn: str
     publisher_role_arn: str
     video_extensions: tuple[str, ...]
+    most_running: int | None  # the operator's cap; None: as many as Rekognition lets
     analyses: Mapping[str, Mapping[str, Any]]
 
     @classmethod
@@ -37,6 +38,7 @@ class Settings:
                 topic_arn=environment["JOB_FINISHED_TOPIC_ARN"],
                 publisher_role_arn=environment["PUBLISHER_ROLE_ARN"],
                 video_extensions=tuple(environment["VIDEO_EXTENSIONS"].lower().split(",")),
+                most_running=int(environment["MAX_RUNNING_JOBS"]) or None,
                 analyses=chosen(json.loads(environment["ANALYSES"])),
             )
         except KeyError as error:

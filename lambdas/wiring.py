@@ -60,7 +60,17 @@ def line() -> Line:
     """The line of waiting jobs."""
     queue = Queue(client("sqs"), settings().finished_queue_url)
     videos, bus = Videos(client("s3")), Bus(client("events"))
-    return Line(jobs(), _rekognition(), videos, queue, bus, clock(), choice=settings().analyses)
+    given = settings()
+    return Line(
+        jobs(),
+        _rekognition(),
+        videos,
+        queue,
+        bus,
+        clock(),
+        choice=given.analyses,
+        most_running=given.most_running,
+    )
 
 
 @cache

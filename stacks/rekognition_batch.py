@@ -63,6 +63,7 @@ class RekognitionBatch(Stack):
             "JOB_FINISHED_TOPIC_ARN": job_finished.topic_arn,
             "PUBLISHER_ROLE_ARN": publisher.role_arn,
             "VIDEO_EXTENSIONS": ",".join(settings.video_extensions),
+            "MAX_RUNNING_JOBS": str(settings.max_running_jobs),
             "ANALYSES": json.dumps(settings.analyses),
         }
         start = Handler(
@@ -102,7 +103,7 @@ class RekognitionBatch(Stack):
         collect.add_event_source(
             sources.SqsEventSource(finished, batch_size=1, max_concurrency=10, report_batch_item_failures=True)
         )
-        events.Rule(
+        tick = events.Rule(
             self,
             "Tick",
             description="Mends what was left undone, and fills slots that came free unannounced",
@@ -143,6 +144,20 @@ class RekognitionBatch(Stack):
             ("VideosBucket", videos.bucket_name),
             ("ResultsBucket", results.bucket_name),
             ("JobsTable", jobs.table_name),
+            # What the command line works with beside these.
+            ("UploadsQueue", uploads.queue_url),
+            ("UploadsDeadLetterQueue", uploads.dead.queue_url),
+            ("FinishedQueue", finished.queue_url),
+            ("FinishedDeadLetterQueue", finished.dead.queue_url),
+            ("JobFinishedTopic", job_finished.topic_arn),
+            ("PublisherRole", publisher.role_arn),
+            ("StartFunction", start.function_name),
+            ("CollectFunction", collect.function_name),
+            ("StartLogs", start.log_group.log_group_name),
+            ("CollectLogs", collect.log_group.log_group_name),
+            ("TickRule", tick.rule_name),
+            ("VideoExtensions", ",".join(settings.video_extensions)),
+            ("Analyses", json.dumps(settings.analyses)),
         ):
             CfnOutput(self, name, value=value)
         acknowledged.findings(self, videos=videos, results=results)

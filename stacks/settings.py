@@ -67,6 +67,9 @@ class Settings:
         default_factory=lambda: {"face-detection": {"FaceAttributes": "DEFAULT"}},
         metadata={"text": "What is done with each video, with Rekognition's own parameters."},
     )
+    max_running_jobs: int = _setting(
+        0, "Lower cap on jobs at a time, to leave slots to others in the account. 0: as many as Rekognition lets."
+    )
     retain_data: bool = _setting(
         True, "Whether buckets and the jobs table outlive the stack. `false` deletes them with it, results and all."
     )
@@ -126,6 +129,13 @@ def _days(key: str, value: Any) -> int:
     raise _wrong(key, value, f"CloudWatch Logs takes {', '.join(map(str, LOG_RETENTION_DAYS))}")
 
 
+def _count(key: str, value: Any) -> int:
+    text = str(value)
+    if isinstance(value, (int, str)) and text.isdecimal():
+        return int(text)
+    raise _wrong(key, value, "it takes a whole number, 0 or more")
+
+
 def _stack_name(key: str, value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,127}", value):
         return value
@@ -170,6 +180,7 @@ _READ: Mapping[str, Callable[[str, Any], Any]] = {
     "videos_bucket": _bucket,
     "video_extensions": _extensions,
     "analyses": _analyses,
+    "max_running_jobs": _count,
     "retain_data": _flag,
     "customer_managed_key": _flag,
     "log_retention_days": _days,

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "JOB_FINISHED_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:job-finished",
     "PUBLISHER_ROLE_ARN": "arn:aws:iam::123456789012:role/publisher",
     "VIDEO_EXTENSIONS": ".mp4,.mov",
+    "MAX_RUNNING_JOBS": "0",
     "ANALYSES": '{"face-detection": {"FaceAttributes": "DEFAULT"}}',
     "POWERTOOLS_SERVICE_NAME": "test",
 }

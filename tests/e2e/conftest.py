@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,15 @@ class Deployed:
         """Upload a file as boto3 does: in one PUT, or in parts when it is large."""
         self.s3.upload_file(str(path), self.videos, key)
 
-    def jobs(self, key: str) -> list[dict[str, Any]]:
-        """The jobs of a key, oldest first, as they stand in the table."""
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.outputs["JobsTable"])
+    def everything(self) -> list[dict[str, Any]]:
+        """All jobs as they stand in the table, oldest first."""
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.outputs["JobsTable"], ConsistentRead=True)
         items = [_deserialize(item) for page in pages for item in page["Items"]]
-        return sorted((i for i in items if i.get("key") == key), key=lambda item: item["registered_at"])
+        return sorted((item for item in items if "state" in item), key=lambda item: item["registered_at"])
+
+    def jobs(self, key: str) -> list[dict[str, Any]]:
+        """The jobs of a key, oldest first."""
+        return [job for job in self.everything() if job["key"] == key]
 
     def ended(self, key: str, how_many: int = 1) -> list[dict[str, Any]]:
         """The jobs of a key, once there are so many and they have ended."""
@@ -92,10 +97,15 @@ class Deployed:
 
     def rekognition_jobs(self) -> list[dict[str, Any]]:
         """The endpoint's own list of jobs."""
-        import urllib.request
+        return self._ask("_jobs")["jobs"]
 
-        with urllib.request.urlopen(f"{self.cloud.rekognition_url}/_jobs") as answer:
-            return json.load(answer)["jobs"]
+    def stats(self) -> dict[str, Any]:
+        """The endpoint's own counts."""
+        return self._ask("_stats")
+
+    def _ask(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.cloud.rekognition_url}/{path}") as answer:
+            return json.load(answer)
 
 
 @pytest.fixture(scope="session")

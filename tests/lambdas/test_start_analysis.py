@@ -280,6 +280,39 @@ class TestTheLine:
         assert world.job("clip.mp4")["state"] == "SUCCEEDED"
         assert world.job("clip.mp4")["attempt"] == 2
 
+    def test_a_cap_below_the_quota_holds(self) -> None:
+        with make_world(Simulated(seconds=60), Faults.off(max_running=20), MAX_RUNNING_JOBS="3") as world:
+            for number in range(8):
+                world.drop(f"{number}.mp4")
+            world.tick()
+
+            states = [job["state"] for job in world.jobs()]
+            most = world.rekognition.stats()["most_running"]
+
+            assert (states.count("RUNNING"), states.count("WAITING")) == (3, 5)
+            assert most == 3
+            assert world.calls["StartFaceDetection"] == {"ok": 3}
+
+    def test_a_completion_frees_a_slot_under_the_cap_before_it_is_collected(self) -> None:
+        with make_world(Simulated(seconds=60), MAX_RUNNING_JOBS="1") as world:
+            world.drop("first.mp4")
+            world.drop("second.mp4")
+            world.pass_time(60)
+
+            world.slot_free(world.notifications[0].message)
+
+            assert world.job("second.mp4")["state"] == "RUNNING"
+
+    def test_nothing_leaks_a_slot_of_the_cap(self) -> None:
+        with make_world(Simulated(seconds=60), Faults.off(notify_dropped=1.0), MAX_RUNNING_JOBS="2") as world:
+            for number in range(9):
+                world.drop(f"{number}.mp4")
+
+            world.settle(minutes=60)
+
+            assert {job["state"] for job in world.jobs()} == {"SUCCEEDED"}
+            assert world.rekognition.stats()["most_running"] <= 2
+
     def test_paused_means_accepted_and_waiting(self, world: World) -> None:
         from lambdas import wiring
 
