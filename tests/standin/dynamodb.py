@@ -42,6 +42,10 @@ class Table:
             }
         )
 
+    def in_state(self, *states: str) -> int:
+        """How many jobs are in one of these states."""
+        return sum(len(self._orders["ByState"][state]) for state in states)
+
     @property
     def lagging(self) -> bool:
         return self._lagging

@@ -30,12 +30,17 @@ class StandInWorld(World):
 
 @contextmanager
 def standin_world(
-    engine: Any = None, faults: Faults | None = None, wrap: Wrap = lambda _, client: client, **environment: str
+    engine: Any = None,
+    faults: Faults | None = None,
+    wrap: Wrap = lambda _, client: client,
+    clock: Any = None,
+    **environment: str,
 ) -> Iterator[StandInWorld]:
-    """A world with nothing in it yet. `environment` overrides the functions' own."""
+    """A world with nothing in it yet. `environment` overrides the functions' own, `clock` the virtual one."""
     from lambdas import wiring
 
-    table, buckets, queue, bus, clock = Table(), Buckets(), SentMessages(), Announcements(), VirtualClock()
+    table, buckets, queue, bus = Table(), Buckets(), SentMessages(), Announcements()
+    clock = clock or VirtualClock()
     rekognition = RekognitionVideo(
         engine=engine or Simulated(),
         objects=S3Objects(buckets.client()),

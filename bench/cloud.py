@@ -1,0 +1,130 @@
+"""AWS between the handlers, as far as time and money go: queues that invoke functions, latencies, and a meter.
+
+Latencies are medians of lognormal draws (sigma 0.3), of the order that these services show from Lambda in one region.
+They are assumptions, the same for ours and for the baselines.
+"""
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.simulator import Simulation
+
+# Seconds, by service and operation, or by service alone.
+LATENCY: Mapping[str, float] = {
+    "dynamodb": 0.007,
+    "s3.HeadObject": 0.020,
+    "s3": 0.045,
+    "sqs": 0.010,
+    "events": 0.015,
+    "rekognition.Start": 0.250,
+    "rekognition.Get": 0.120,
+}
+SPREAD = 0.3
+COLD_START = 0.9  # seconds; imports and clients, on half a gigabyte
+HANDLER = 0.003  # seconds of an invocation that are no call's: Lambda's own and Python's
+SNS_DELAY = 0.15  # seconds from Rekognition's message to the functions
+QUEUE_DELAY = 0.05  # seconds from a message's sending until a poller has it
+S3_EVENT_DELAY = 1.0  # seconds from an upload to its event
+
+
+@dataclass
+class Meter:
+    """What was called and what ran."""
+
+    calls: Counter[str] = field(default_factory=Counter)  # "dynamodb.UpdateItem"
+    invocations: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)  # of functions, as billed
+
+    @property
+    def table_calls(self) -> int:
+        """Reads and writes of the table."""
+        return sum(number for name, number in self.calls.items() if name.startswith("dynamodb."))
+
+    @property
+    def start_calls(self) -> int:
+        """Calls of Rekognition's Start, whatever it said."""
+        return sum(number for name, number in self.calls.items() if name.startswith("rekognition.Start"))
+
+
+class Platform:
+    """Runs functions, and gives their calls a latency and a place on the meter."""
+
+    def __init__(self, simulation: Simulation, seed: int) -> None:
+        self.simulation = simulation
+        self.meter = Meter()
+        self._dice = random.Random(seed)
+        self._warm: Counter[str] = Counter()
+
+    def lasting(self, median: float) -> float:
+        """A draw around that median, in seconds."""
+        return median * self._dice.lognormvariate(0, SPREAD)
+
+    def wrap(self, service: str, client: Any) -> Any:
+        """Let every call of `client` take its time and count."""
+        call = client._make_api_call
+
+        def timed(operation: str, params: dict[str, Any]) -> Any:
+            self.called(service, operation)
+            return call(operation, params)
+
+        client._make_api_call = timed
+        return client
+
+    def called(self, service: str, operation: str) -> None:
+        """Count a call, and let it take its time."""
+        self.meter.calls[f"{service}.{operation}"] += 1
+        kind = "Start" if operation.startswith("Start") else "Get" if operation.startswith("Get") else operation
+        self.simulation.sleep(self.lasting(LATENCY.get(f"{service}.{kind}", 0) or LATENCY[service]))
+
+    def invoke(self, function: str, work: Callable[[], Any]) -> Any:
+        """Run a function to its end, in an execution environment that is warm if one is free."""
+        began = self.simulation.now()
+        self.meter.invocations[function] += 1
+        if self._warm[function]:
+            self._warm[function] -= 1
+        else:
+            self.simulation.sleep(COLD_START)
+        self.simulation.sleep(HANDLER)
+        answer = work()
+        self.meter.seconds[function] += self.simulation.now() - began
+        self._warm[function] += 1
+        return answer
+
+
+class Poller:
+    """A queue and its event source mapping: hands batches to a function, so many at once."""
+
+    def __init__(
+        self, platform: Platform, name: str, handle: Callable[[list[str]], Any], *, batch: int, concurrency: int
+    ) -> None:
+        self._platform = platform
+        self._name = name
+        self._handle = handle
+        self._batch = batch
+        self._free = concurrency
+        self._messages: deque[str] = deque()
+
+    def send(self, body: str, delay: float = 0.0) -> None:
+        """A message arrives after `delay` seconds."""
+        arrives = self._platform.simulation.now() + delay + self._platform.lasting(QUEUE_DELAY)
+        self._platform.simulation.at(arrives, lambda: self._arrived(body))
+
+    def _arrived(self, body: str) -> None:
+        self._messages.append(body)
+        self._pull()
+
+    def _pull(self) -> None:
+        while self._free and self._messages:
+            batch = [self._messages.popleft() for _ in range(min(self._batch, len(self._messages)))]
+            self._free -= 1
+            self._platform.meter.calls[f"sqs-by-lambda.{self._name}.ReceiveMessage"] += 1
+            self._platform.meter.calls[f"sqs-by-lambda.{self._name}.DeleteMessageBatch"] += 1
+            self._platform.simulation.spawn(self._platform.simulation.now(), lambda batch=batch: self._run(batch))  # type: ignore[misc]
+
+    def _run(self, batch: list[str]) -> None:
+        self._handle(batch)
+        self._free += 1
+        self._pull()

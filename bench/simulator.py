@@ -1,0 +1,109 @@
+"""Virtual time for real code: many invocations at once, each in a thread, and only ever one of them running.
+
+Whoever sleeps hands the baton to whoever is due next, so an hour of waiting takes no time, calls of different
+invocations interleave as their latencies say, and the same seed gives the same run.
+"""
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+Act = Callable[[], Any]
+
+
+class Simulation:
+    """A clock and what is due. Takes the place of ``lambdas.clock.Clock``.
+
+    Args:
+        start: seconds since 1970 at which it begins.
+    """
+
+    def __init__(self, start: float) -> None:
+        self.start = start
+        self._now = start
+        self._due: list[tuple[float, int, Act]] = []
+        self._order = itertools.count()
+        self._main = threading.Semaphore(0)
+        self._idle: list[_Worker] = []
+        self._error: BaseException | None = None
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._now
+
+    def at(self, seconds: float, act: Act) -> None:
+        """Do `act` at that time (from the main loop: it must not sleep; see ``spawn``)."""
+        heapq.heappush(self._due, (max(seconds, self._now), next(self._order), act))
+
+    def spawn(self, seconds: float, work: Act) -> None:
+        """Begin `work` at that time; it may sleep."""
+        self.at(seconds, lambda: self._begin(work))
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass for the work that calls this; others go on meanwhile."""
+        wake = self._now + seconds
+        if not self._due or self._due[0][0] > wake:
+            self._now = wake  # nobody is due before: no need to hand the baton round
+            return
+        me = _current.worker
+        self.at(wake, lambda: self._switch_to(me))
+        self._main.release()
+        me.baton.acquire()
+
+    def run(self, done: Callable[[], bool]) -> None:
+        """Do what is due, in order, until `done` or nothing is left.
+
+        Raises:
+            BaseException: what a piece of work raised.
+        """
+        while self._due and not done():
+            self._now, _, act = heapq.heappop(self._due)
+            act()
+            if self._error:
+                raise self._error
+
+    def _begin(self, work: Act) -> None:
+        worker = self._idle.pop() if self._idle else _Worker(self)
+        worker.work.put(work)
+        self._main.acquire()
+
+    def _switch_to(self, worker: "_Worker") -> None:
+        worker.baton.release()
+        self._main.acquire()
+
+    def ended(self, worker: "_Worker", error: BaseException | None) -> None:
+        """A worker's piece of work ended."""
+        self._error = self._error or error
+        self._idle.append(worker)
+        self._main.release()
+
+
+class _Worker:
+    """A thread that does one piece of work after the other."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.baton = threading.Semaphore(0)
+        self.work: SimpleQueue[Act] = SimpleQueue()
+        self._simulation = simulation
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        _current.worker = self
+        while True:
+            work = self.work.get()
+            error: BaseException | None = None
+            try:
+                work()
+            except BaseException as raised:  # to whoever runs the simulation
+                error = raised
+            self._simulation.ended(self, error)
+
+
+class _Current(threading.local):
+    worker: _Worker
+
+
+_current = _Current()
