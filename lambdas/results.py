@@ -3,6 +3,7 @@
 results/<video key>/<analysis>.json                              as Rekognition's own Get answers, all pages in one
 rows/analysis=<analysis>/date=<yyyy-mm-dd>/<job id>.jsonl.gz     the same detections, one flat row each
 superseded/<job id>/<analysis>.json                              of an upload that was replaced before it was done
+jobs/analysis=<analysis>/<job id>.json                           one row about the job itself, once it succeeds
 collecting/<job id>/...                                          what an unfinished collection needs to go on
 """
 
@@ -52,6 +53,11 @@ def rows_key(job: "Job") -> str:
     return f"rows/analysis={job.analysis}/date={job.uploaded_at[:10]}/{job.job_id}.jsonl.gz"
 
 
+def job_row_key(job: "Job") -> str:
+    """Where the row about the job itself lies."""
+    return f"jobs/analysis={job.analysis}/{job.job_id}.json"
+
+
 class Results:
     """The results bucket."""
 
@@ -66,7 +72,7 @@ class Results:
         writing = Writing(self, job, document, table, superseded=superseded)
         head = _encode({**first.rest, CATALOGUE[job.analysis].detections: []})
         document.write(head.removesuffix("]}").encode())
-        writing.video_metadata = first.rest.get("VideoMetadata", {})
+        writing.answer = first.rest
         return writing
 
     def resume(self, job: "Job", first: "Page") -> "Writing":
@@ -96,10 +102,16 @@ class Results:
             GzipStream(streams["rows"], checksum=then["rows"]["checksum"], length=then["rows"]["length"], started=True),
             superseded=then["superseded"],
         )
-        writing.video_metadata = first.rest.get("VideoMetadata", {})
+        writing.answer = first.rest
         writing.detections, writing.pages, writing.next_token = then["detections"], then["pages"], then["next_token"]
         writing.tails.append(then["tails"])
         return writing
+
+    def put_job_row(self, job: "Job", row: str) -> None:
+        """Write the row about the job itself."""
+        self._s3.put_object(
+            Bucket=self._bucket, Key=job_row_key(job), Body=row.encode(), ContentType="application/json"
+        )
 
     def put_aside(self, prefix: str, tails: Mapping[str, bytes]) -> None:
         """Keep the tails of unfinished streams."""
@@ -158,7 +170,12 @@ class Writing:
         self.detections = 0
         self.pages = 0
         self.next_token: str | None = None  # of the page to write next
-        self.video_metadata: Any = {}
+        self.answer: Mapping[str, Any] = {}  # Get's, without the detections
+
+    @property
+    def video_metadata(self) -> dict[str, Any]:
+        """What Rekognition says of the video."""
+        return rows.video_metadata(self.answer)
 
     @property
     def complete(self) -> bool:
@@ -210,6 +227,7 @@ class Writing:
                 self._superseded = True
                 self._document.target = self._results.document(self._job, superseded=True)
                 holder = None
+            self._tell_about_the_job()
             if self._superseded:
                 self._document.finish()
                 return True
@@ -221,6 +239,18 @@ class Writing:
             except PreconditionFailed:
                 continue  # somebody published just now; see who
             return True
+
+    def _tell_about_the_job(self) -> None:
+        # Before the document appears: whoever sees that finds this too. Written again, it replaces itself.
+        row = rows.job_line(
+            self._job,
+            self.answer,
+            detections=self.detections,
+            result_key=self.result_key,
+            rows_key=self.rows_key,
+            superseded=self._superseded,
+        )
+        self._results.put_job_row(self._job, row)
 
     def tidy(self) -> None:
         """Drop the tails of this writing's checkpoints. (What a crash leaves, a lifecycle rule of the bucket drops.)"""
