@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with the three things that this project needs and it lacks.
+"""Starts ministack, the AWS emulator, with the four things that this project needs and it lacks.
 
 Run by the interpreter of `.venv-emulator`, which is also the one that Lambda code then runs on:
 
@@ -13,6 +13,8 @@ Run by the interpreter of `.venv-emulator`, which is also the one that Lambda co
 3. **A service that assumes a role comes from an account.** Services act with root's credentials here, and a trust
    policy that names a service lets root through; but a condition on `aws:SourceAccount` (our publisher role's) never
    held.
+4. **A batch is allowed by the permission for one.** On AWS there is no `sqs:SendMessageBatch` to grant:
+   `sqs:SendMessage` covers it. Here the batch was denied to whoever had what AWS wants.
 
 They use private names of ministack, hence the exact version. Nothing else is patched: what else it lacks is designed
 around in the stack.
@@ -33,6 +35,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 VERSION = "1.5.33"
+
+# Operations that AWS authorizes as another (Service Authorization Reference: Amazon SQS, Amazon SNS).
+AUTHORIZED_AS = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sns:PublishBatch": "sns:Publish",
+}
 
 # Hop-by-hop, or belonging to the connection that is not passed on (the body arrives already inflated).
 NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"}
@@ -67,6 +77,7 @@ def main() -> None:
     serve_rekognition(ministack.app, options.rekognition_url_file)
     count_loopback_as_tls(ministack.app)
     give_services_a_source_account()
+    authorize_batches_as_aws_does()
     ministack.app.main()
 
 
@@ -87,6 +98,18 @@ def give_services_a_source_account() -> None:
         return value
 
     iam_evaluator._resolve_condition_key = resolve_with_source
+
+
+def authorize_batches_as_aws_does() -> None:
+    from ministack.core import iam_actions
+
+    extract = iam_actions.extract_iam_action
+
+    def extract_as_aws(*request):
+        action = extract(*request)
+        return AUTHORIZED_AS.get(action, action)
+
+    iam_actions.extract_iam_action = extract_as_aws
 
 
 def serve_rekognition(app, url_file: Path) -> None:

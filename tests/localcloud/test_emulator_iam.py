@@ -6,6 +6,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -66,25 +67,33 @@ def cloud(endpoint):
 
 
 @pytest.fixture
-def start(cloud, endpoint):
-    """Start a job as a role with exactly these statements; what the endpoint was told about the caller."""
+def caller(cloud):
+    """A client that may do exactly what these statements say."""
 
-    def start(*statements, **video):
+    def caller(service, *statements):
         policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
         cloud.client("iam").put_role_policy(RoleName="caller", PolicyName="policy", PolicyDocument=policy)
         role = "arn:aws:iam::000000000000:role/caller"
         keys = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
-        import boto3
-
-        rekognition = boto3.client(
-            "rekognition",
+        return boto3.client(
+            service,
             endpoint_url=cloud.env["AWS_ENDPOINT_URL"],
             region_name="us-east-1",
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
             aws_session_token=keys["SessionToken"],
         )
+
+    return caller
+
+
+@pytest.fixture
+def start(caller, endpoint):
+    """Start a job with exactly these permissions; what the endpoint was told about the caller."""
+
+    def start(*statements, **video):
         place = {"Bucket": "videos", "Name": "a b+ü.mp4", **video}
+        rekognition = caller("rekognition", *statements)
         answer = rekognition.start_face_detection(Video={"S3Object": place}, NotificationChannel=CHANNEL)
         assert answer["ResponseMetadata"]["HTTPHeaders"]["x-from-the-endpoint"] == "yes"
         headers, body = endpoint.calls[-1]
@@ -216,3 +225,16 @@ def test_a_trust_policys_source_account_is_the_services(cloud, account, lets_in)
     else:
         with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
             assume()
+
+
+def test_who_may_send_one_message_may_send_ten(cloud, caller):
+    url = cloud.client("sqs").create_queue(QueueName="queue")["QueueUrl"]
+    topic = cloud.client("sns").create_topic(Name="topic")["TopicArn"]
+    allowed, refused = allow("sqs:SendMessage"), allow("sqs:ReceiveMessage")
+    entries = [{"Id": "1", "MessageBody": "text"}]
+
+    assert caller("sqs", allowed).send_message_batch(QueueUrl=url, Entries=entries)["Successful"]
+    with pytest.raises(ClientError, match="not authorized to perform: sqs:SendMessage "):
+        caller("sqs", refused).send_message_batch(QueueUrl=url, Entries=entries)
+    publish = [{"Id": "1", "Message": "text"}]
+    assert caller("sns", allow("sns:Publish")).publish_batch(TopicArn=topic, PublishBatchRequestEntries=publish)
