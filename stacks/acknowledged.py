@@ -26,7 +26,7 @@ def findings(stack: Stack, *, videos: s3.IBucket, results: s3.IBucket) -> None:
         stack.node.find_child("CollectResultsRole"),
         *(
             (f"IAM5[Resource::{_arn(stack, results)}/{prefix}/*]", OBJECTS)
-            for prefix in ("results", "rows", "superseded", "collecting")
+            for prefix in ("results", "rows", "jobs", "superseded", "collecting")
         ),
     )
     _acknowledge(stack.node.find_child("Publisher"), ("IAM5[Action::kms:GenerateDataKey*]", DATA_KEYS))

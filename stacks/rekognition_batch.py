@@ -123,7 +123,10 @@ class RekognitionBatch(Stack):
         allow(collect, [results.bucket_arn], "s3:ListBucket")
         allow(
             collect,
-            [results.arn_for_objects(f"{prefix}/*") for prefix in ("results", "rows", "superseded", "collecting")],
+            [
+                results.arn_for_objects(f"{prefix}/*")
+                for prefix in ("results", "rows", "jobs", "superseded", "collecting")
+            ],
             "s3:GetObject",
             "s3:PutObject",
             "s3:AbortMultipartUpload",
