@@ -148,8 +148,10 @@ def facts_about_caller(headers: dict, body: bytes, query: dict) -> dict[str, str
         return enforce(access_key, action, action.partition(":")[0], region, resource, context) is None
 
     match request:
-        case {"Video": {"S3Object": {"Bucket": str(bucket), "Name": str(name)} as video}}:
-            read = "s3:GetObjectVersion" if video.get("Version") else "s3:GetObject"
+        case {"Video": {"S3Object": {"Bucket": str(bucket), "Name": str(name)} as named}} | {
+            "Image": {"S3Object": {"Bucket": str(bucket), "Name": str(name)} as named}
+        }:
+            read = "s3:GetObjectVersion" if named.get("Version") else "s3:GetObject"
             facts["X-Localcloud-May-Read"] = json.dumps(may(read, f"arn:aws:s3:::{bucket}/{name}"))
     match request:
         case {"NotificationChannel": {"RoleArn": str(role)}}:

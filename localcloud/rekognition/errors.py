@@ -16,7 +16,9 @@ KNOWN: dict[str, tuple[int, str]] = {
         400,
         "The ClientRequestToken: {token} you have supplied is already in use.",
     ),
+    "ImageTooLargeException": (400, "Image size is too large"),
     "InternalServerError": (500, "Internal server error"),
+    "InvalidImageFormatException": (400, "Request has invalid image format"),
     "InvalidPaginationTokenException": (400, "Invalid Pagination Token"),
     "InvalidParameterException": (400, "Request has invalid parameters."),
     "InvalidS3ObjectException": (
@@ -25,6 +27,7 @@ KNOWN: dict[str, tuple[int, str]] = {
     ),
     "LimitExceededException": (400, "{limit} open Jobs for User {arn} Maximum limit: {limit}"),
     "ProvisionedThroughputExceededException": (400, "Provisioned Rate exceeded."),
+    "ResourceAlreadyExistsException": (400, "The collection already exists."),
     "ResourceNotFoundException": (400, "Request has invalid Job Id."),
     "ThrottlingException": (400, "Slow down; sudden increase in rate of requests"),
     "VideoTooLargeException": (400, "Video size in bytes: {size} is more than the maximum limit of: {limit} bytes"),

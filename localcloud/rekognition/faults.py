@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.rekognition.catalogue import BY_GET, OPERATIONS
+from localcloud.rekognition.catalogue import BY_GET, BY_START, OPERATIONS
 from localcloud.rekognition.errors import KNOWN, nearest
 
 DAY = 86_400.0
@@ -99,7 +99,10 @@ class Faults:
         return not self.error_operations or operation in self.error_operations.split(",")
 
     def per_second(self, operation: str) -> float | None:
-        return self.get_per_second if operation in BY_GET else self.start_per_second
+        """The rate of *operation*; collections have none here."""
+        if operation in BY_GET:
+            return self.get_per_second
+        return self.start_per_second if operation in BY_START else None
 
     def chance(self, fraction: float, kind: str, *identity: object) -> bool:
         """Whether what happens to *fraction* of all happens to this one: always the same answer for one seed."""

@@ -9,12 +9,12 @@ import json
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from localcloud.rekognition.aws import Stored
 from localcloud.rekognition.catalogue import Analysis
-from localcloud.rekognition.engines import Outcome, Source
+from localcloud.rekognition.engines import Outcome, Rows, Source
 from localcloud.rekognition.errors import ServiceError
 
 State = Literal["IN_PROGRESS", "SUCCEEDED", "FAILED"]
@@ -37,6 +37,7 @@ class Job:
     state: State = "IN_PROGRESS"
     planned: Outcome | None = None
     outcome: Outcome | None = None
+    views: dict[str, Rows] = field(default_factory=dict)  # its rows in other orders, once asked for
 
     @property
     def tag(self) -> str | None:

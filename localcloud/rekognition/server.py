@@ -28,7 +28,7 @@ from localcloud.rekognition.service import Caller, RekognitionVideo, Response
 
 log = logging.getLogger("localcloud.rekognition")
 
-MOST_BODY = 1 << 20
+MOST_BODY = 8 << 20  # an image of 5 MB in base64, and the request around it
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/")
 
 
@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
             length = -1
         if not 0 <= length <= MOST_BODY or self.headers.get("Transfer-Encoding"):
             self.close_connection = True
-            self._json(413, {"__type": "RequestEntityTooLargeException", "Message": "The body is not 1 MB at most."})
+            self._json(413, {"__type": "RequestEntityTooLargeException", "Message": "The body is not 8 MB at most."})
             return None
         return self.rfile.read(length)
 

@@ -25,12 +25,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from localcloud.rekognition import faults as fault, shapes
+from localcloud.rekognition import faults as fault, shapes, views
 from localcloud.rekognition.aws import Notification, Objects, Publish, S3Objects, Stored, Unreadable
-from localcloud.rekognition.catalogue import BY_GET, BY_START, Analysis
-from localcloud.rekognition.engines import Engine, Outcome, Source, Work
+from localcloud.rekognition.catalogue import BY_GET, BY_START, COLLECTIONS, OPERATIONS, Analysis, Asked
+from localcloud.rekognition.engines import Engine, FacesInImage, Outcome, Rows, Source, Work
 from localcloud.rekognition.engines.simulated import Simulated
 from localcloud.rekognition.errors import ServiceError
+from localcloud.rekognition.face_collections import Collections
 from localcloud.rekognition.faults import Faults
 from localcloud.rekognition.jobs import Job, PageTokens
 
@@ -105,6 +106,7 @@ class RekognitionVideo:
         self._rates: dict[tuple[tuple[str, str], str], fault.Rate] = defaultdict(fault.Rate)
         self._ramps: dict[tuple[str, str], fault.Ramp] = defaultdict(fault.Ramp)
         self._tokens = PageTokens()
+        self._collections = Collections(lambda image: self.engine.faces_in(image), self.objects, clock)
         self._outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         self._accepted_by_tag: Counter[str] = Counter()
         self._accepted_by_token: Counter[str] = Counter()
@@ -131,12 +133,11 @@ class RekognitionVideo:
             bug = ServiceError("InternalServerError")
             answer, outcome, status = _error_body(bug, request_id), bug.code, bug.status
         with self._lock:
-            known = operation in BY_START or operation in BY_GET
-            self._outcomes[operation if known else "(other)"][outcome] += 1
+            self._outcomes[operation if operation in OPERATIONS else "(other)"][outcome] += 1
         return Response(status, headers, answer, self._delay(operation, number))
 
     def _answer(self, operation: str, number: int, body: bytes, caller: Caller) -> bytes:
-        if operation not in BY_START and operation not in BY_GET:
+        if operation not in OPERATIONS:
             if operation in shapes.service_model().operation_names:
                 raise ServiceError("NotOfferedLocallyException", operation=operation)
             raise ServiceError("UnknownOperationException")
@@ -149,6 +150,8 @@ class RekognitionVideo:
         parameters = shapes.parse(operation, body)
         if operation in BY_START:
             answer = self._start(BY_START[operation], parameters, caller, fits)
+        elif operation in COLLECTIONS:
+            answer = self._collection(operation, parameters, caller)
         else:
             answer = self._get(BY_GET[operation], parameters, scope, fits)
         if injected:
@@ -211,9 +214,12 @@ class RekognitionVideo:
                 raise ServiceError("LimitExceededException", limit=self._faults.max_running, arn=caller.name)
             if not fits:
                 raise ServiceError("ProvisionedThroughputExceededException")
+            given = dict(parameters)
+            if "CollectionId" in parameters:
+                given["CollectionFaces"] = self._collections.known(parameters["CollectionId"], scope)
             job = self._accept(analysis, parameters, source, stored, scope, now)
         # Not under the lock: an engine may take its time, or report at once.
-        work = Work(job.id, analysis, parameters, source, stored.etag, stored.size, stored.metadata)
+        work = Work(job.id, analysis, given, source, stored.etag, stored.size, stored.metadata)
         planned = self.engine.begin(work, self._report)
         if planned:
             with self._lock:
@@ -288,26 +294,46 @@ class RekognitionVideo:
                 raise ServiceError("ResourceNotFoundException")
             if job.ended is not None and now - job.ended > faults.result_seconds:
                 raise ServiceError("ResourceNotFoundException")
-            offset = 0
+            asked, offset = analysis.asked(parameters), 0
             if parameters.get("NextToken"):
-                offset = self._tokens.open(parameters["NextToken"], job.id, "", now, faults.page_token_seconds)
+                offset = self._tokens.open(parameters["NextToken"], job.id, asked.name, now, faults.page_token_seconds)
             outcome, state = job.outcome, job.state
         body: dict[str, Any] = {"JobStatus": state, "JobId": job.id, "Video": job.parameters["Video"]}
         if job.tag:
             body["JobTag"] = job.tag
-        body.update(analysis.constants)
+        body.update(analysis.about(job.parameters, asked))
         page: list[bytes] = []
         if outcome and state == "FAILED":
             body["StatusMessage"] = outcome.failure
         elif outcome:
             body["VideoMetadata"] = [outcome.video] if analysis.metadata_is_list else outcome.video
             body.update(outcome.extra)
+            rows = self._view(job, outcome.rows, asked)
             end = offset + min(parameters.get("MaxResults", MOST_RESULTS), MOST_RESULTS)
-            page = list(outcome.rows[offset:end])
-            if end < len(outcome.rows):
-                body["NextToken"] = self._tokens.issue(job.id, "", end, now)
+            page = list(rows[offset:end])
+            if end < len(rows):
+                body["NextToken"] = self._tokens.issue(job.id, asked.name, end, now)
         members = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
         return b'%s,"%s":[%s]}' % (members[:-1], analysis.rows.encode(), b",".join(page))
+
+    def _view(self, job: Job, rows: Rows, asked: Asked) -> Rows:
+        """Not under the lock: a million rows take seconds to sort, once."""
+        if asked.name not in job.views:
+            job.views[asked.name] = views.view(job.analysis, rows, asked)
+        return job.views[asked.name]
+
+    # Collections.
+
+    def _collection(self, operation: str, parameters: Mapping[str, Any], caller: Caller) -> bytes:
+        scope = (caller.account, caller.region)
+        seen: FacesInImage = ()
+        if operation == "IndexFaces":
+            with self._lock:
+                self._collections.known(parameters["CollectionId"], scope)
+            seen = self._collections.look_at(parameters, caller.may_read)  # not under the lock: it takes its time
+        with self._lock:
+            answer = self._collections.answer(operation, parameters, scope, seen)
+        return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()
 
     # What happens in time.
 

@@ -11,6 +11,7 @@ Members the operation doesn't have are ignored, as services of this protocol do,
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import re
@@ -61,7 +62,7 @@ def _no_such_number(word: str) -> None:
 def _check(shape: Any, value: Any, path: str, broken: list[str]) -> Any:
     """*value* with what *shape* doesn't know left out; what it breaks is appended to *broken*."""
     checker = _CHECKERS.get(shape.type_name)
-    if checker is None:  # blobs, maps, timestamps: no stored-video request has them
+    if checker is None:  # timestamps: no request has them
         return value
     return checker(shape, value, path, broken)
 
@@ -95,11 +96,16 @@ def _string(shape: Any, value: Any, path: str, broken: list[str]) -> str:
         raise _wrong_type(value, path, "text")  # half a surrogate pair: JSON can say it, UTF-8 can't
     _check_bounds(shape, len(value), value, path, broken, "length ")
     pattern = shape.metadata.get("pattern")
-    if pattern and not re.fullmatch(pattern, value):
+    if pattern and not re.fullmatch(_JAVA_CLASS.sub(lambda found: _CLASSES[found[1]], pattern), value):
         broken.append(_breach(value, path, f"satisfy regular expression pattern: {pattern}"))
     if shape.enum and value not in shape.enum:
         broken.append(_breach(value, path, f"satisfy enum value set: [{', '.join(shape.enum)}]"))
     return value
+
+
+#: Patterns are written for Java; Python's re lacks these classes.
+_JAVA_CLASS = re.compile(r"\\p\{([LNZ])\}")
+_CLASSES = {"L": r"\w", "N": r"\d", "Z": r"\s"}
 
 
 def _number(shape: Any, value: Any, path: str, broken: list[str]) -> int | float:
@@ -116,6 +122,26 @@ def _boolean(_: Any, value: Any, path: str, __: list[str]) -> bool:
     return value
 
 
+def _blob(shape: Any, value: Any, path: str, broken: list[str]) -> bytes:
+    """Bytes, which JSON carries as base64."""
+    try:
+        content = base64.b64decode(value, validate=True)
+    except (TypeError, ValueError):
+        raise _wrong_type(value, path, "base64") from None
+    _check_bounds(shape, len(content), f"({len(content)} bytes)", path, broken, "length ")
+    return content
+
+
+def _map(shape: Any, value: Any, path: str, broken: list[str]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong_type(value, path, "a map")
+    _check_bounds(shape, len(value), value, path, broken, "length ")
+    return {
+        _check(shape.key, key, f"{path}.key", broken): _check(shape.value, item, f"{path}.value", broken)
+        for key, item in value.items()
+    }
+
+
 _CHECKERS: dict[str, Callable[[Any, Any, str, list[str]], Any]] = {
     "structure": _structure,
     "list": _list,
@@ -125,6 +151,8 @@ _CHECKERS: dict[str, Callable[[Any, Any, str, list[str]], Any]] = {
     "float": _number,
     "double": _number,
     "boolean": _boolean,
+    "blob": _blob,
+    "map": _map,
 }
 
 

@@ -4,12 +4,19 @@ import json
 from typing import Any
 
 from localcloud.rekognition import AnyObject, Caller, Faults, Notification, RekognitionVideo, Simulated
+from localcloud.rekognition.catalogue import BY_NAME
 from tests.localcloud.shape_check import check_answer, check_error
 
 BUCKET, KEY = "videos", "in/clip 1.mp4"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:finished"
 ROLE = "arn:aws:iam::123456789012:role/publisher"
 CHANNEL = {"SNSTopicArn": TOPIC, "RoleArn": ROLE}
+
+#: What the Start call of an analysis can't do without.
+NEEDED: dict[str, dict[str, Any]] = {name: {} for name in BY_NAME} | {
+    "face-search": {"CollectionId": "people"},
+    "segment-detection": {"SegmentTypes": ["TECHNICAL_CUE", "SHOT"]},
+}
 
 
 class Desk:
@@ -50,16 +57,29 @@ class Desk:
         status, value = self.call(operation, parameters, **caller)
         return "ok" if status == 200 else str(value["Code"])
 
-    def start(self, name: str = KEY, **parameters: Any) -> str:
-        """The job's id; the start must succeed."""
-        status, value = self.call("StartFaceDetection", {"Video": video(name)} | parameters)
-        assert status == 200, value
-        return str(value["JobId"])
-
-    def get(self, job_id: str, **parameters: Any) -> dict[str, Any]:
-        status, value = self.call("GetFaceDetection", {"JobId": job_id} | parameters)
+    def good(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """The answer; the call must succeed."""
+        status, value = self.call(operation, parameters)
         assert status == 200, value
         return value
+
+    def start(self, name: str = KEY, analysis: str = "face-detection", **parameters: Any) -> str:
+        """The job's id; the start must succeed. What an analysis can't do without is filled in."""
+        answer = self.good(BY_NAME[analysis].start, Video=video(name), **NEEDED[analysis] | parameters)
+        return str(answer["JobId"])
+
+    def get(self, job_id: str, analysis: str = "face-detection", **parameters: Any) -> dict[str, Any]:
+        return self.good(BY_NAME[analysis].get, JobId=job_id, **parameters)
+
+    def rows(self, job_id: str, analysis: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All rows, page by page."""
+        rows: list[dict[str, Any]] = []
+        token = ""
+        while token is not None:
+            page = self.get(job_id, analysis, NextToken=token, **parameters)
+            rows += page[BY_NAME[analysis].rows]
+            token = page.get("NextToken")
+        return rows
 
     def wait(self, seconds: float) -> None:
         """Time passes, and what is due happens."""

@@ -59,7 +59,7 @@ def _problems(shape: Any, value: Any, path: str):
             yield f"{path}: {value!r} is no whole number"
             return
         yield from _bounds(shape, value, path)
-    elif kind in ("float", "double"):
+    elif kind in ("float", "double", "timestamp"):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             yield f"{path}: {value!r} is no number"
             return

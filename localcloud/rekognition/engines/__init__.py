@@ -12,11 +12,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 from localcloud.rekognition.catalogue import Analysis
 
 Rows = Sequence[bytes]
+
+
+class MadeRows(Sequence[bytes]):
+    """Rows that are made when asked for: *count* of them, each by *make* from its place."""
+
+    def __init__(self, count: int, make: Callable[[int], bytes]) -> None:
+        self._range = range(count)
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[bytes]: ...
+    def __getitem__(self, at: int | slice) -> bytes | list[bytes]:
+        wanted = self._range[at]
+        return self._make(wanted) if isinstance(wanted, int) else [self._make(i) for i in wanted]
+
 
 #: What AWS says of a file it can't read, of whatever kind: wrong codec, wrong container, corrupt.
 UNREADABLE = "Unsupported codec/format."
@@ -35,7 +55,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One job for an engine. ``metadata`` is the object's user metadata, ``size`` its bytes."""
+    """One job for an engine. ``metadata`` is the object's user metadata, ``size`` its bytes.
+
+    ``parameters`` are Start's; for a face search, ``CollectionFaces`` beside them: what the collection held at Start, a
+    list of ``{"Face": as ListFaces shows it, "Vector": as the engine made it}``.
+    """
 
     job_id: str
     analysis: Analysis
@@ -67,6 +91,21 @@ class Planned:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class FoundFace:
+    """A face in an image: its FaceDetail (the default attributes), and what it is compared by."""
+
+    detail: Mapping[str, Any]
+    vector: Sequence[float]
+
+
+FacesInImage = Sequence[FoundFace]
+
+
+class NotAnImage(Exception):
+    """The bytes are no picture that Rekognition reads: PNG or JPEG."""
+
+
 Report = Callable[[str, Outcome], None]
 """Called once per job, with its id and outcome, from any thread."""
 
@@ -79,6 +118,9 @@ class Engine(Protocol):
 
     def progress(self, job_id: str) -> float | None:
         """How much of the video is done, 0..1, or None where the engine can't say."""
+
+    def faces_in(self, image: bytes) -> FacesInImage:
+        """The faces in a picture, for a collection. Raises NotAnImage, ModelMissing or ImportError."""
 
     def close(self) -> None:
         """Drop all work and end whatever was started for it."""

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import IO
 
 from localcloud.rekognition.aws import S3Objects
-from localcloud.rekognition.engines import NO_VIDEO, Outcome, Planned, Report, Work
+from localcloud.rekognition.engines import NO_VIDEO, FacesInImage, Outcome, Planned, Report, Work
 from localcloud.rekognition.engines.looking import Look, look_at
+from localcloud.rekognition.engines.models import ModelMissing
 
 log = logging.getLogger("localcloud.rekognition")
 
@@ -63,6 +64,9 @@ class Workers:
 
     def progress(self, job_id: str) -> float | None:
         return self._progress.get(job_id)
+
+    def faces_in(self, image: bytes) -> FacesInImage:
+        return _faces_in(image)
 
     def close(self) -> None:
         with self._change:
@@ -144,7 +148,7 @@ class Workers:
                         self._progress[work.job_id] = message["progress"]
                 else:
                     rows = [_line(process.stdout) for _ in range(message["rows"])]
-                    outcomes[message["job_id"]] = Outcome(rows, message["video"], message["failure"])
+                    outcomes[message["job_id"]] = Outcome(rows, message["video"], message["failure"], message["extra"])
         except (OSError, EOFError):
             return False
         self._finish(batch, outcomes)
@@ -176,8 +180,15 @@ class InProcess:
     def progress(self, job_id: str) -> float | None:  # noqa: ARG002
         return None
 
+    def faces_in(self, image: bytes) -> FacesInImage:
+        return _faces_in(image)
+
     def close(self) -> None:
         pass
+
+
+def _faces_in(_: bytes) -> FacesInImage:
+    raise ModelMissing("There is no local engine for face-search.")
 
 
 def _same_video(one: Work, other: Work) -> bool:

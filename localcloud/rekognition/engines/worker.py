@@ -1,8 +1,8 @@
 """A worker process: takes videos on its standard input, says on its standard output what was seen in them.
 
 In: a line of JSON per video, ``{"source": {bucket, name, version}, "jobs": [{job_id, analysis, parameters}]}``.
-Out: lines of JSON. ``{"progress": 0..1}`` now and then; per job ``{"job_id", "video", "failure", "rows": n}`` and then
-n lines, a row each.
+Out: lines of JSON. ``{"progress": 0..1}`` now and then; per job ``{"job_id", "video", "failure", "extra", "rows": n}``
+and then n lines, a row each.
 
 It ends when its standard input does, also in the middle of a video: whoever started it is gone then.
 """
@@ -73,7 +73,8 @@ def _do(task: dict[str, Any], objects: S3Objects, out: IO[bytes]) -> None:
             file.seek(0)
             outcomes = look_at(file, looks, progress, log)
     for job_id, outcome in outcomes.items():
-        about = {"job_id": job_id, "video": outcome.video, "failure": outcome.failure, "rows": len(outcome.rows)}
+        about: dict[str, Any] = {"job_id": job_id, "video": outcome.video, "failure": outcome.failure}
+        about |= {"extra": outcome.extra, "rows": len(outcome.rows)}
         _say(out, about, *outcome.rows)
 
 

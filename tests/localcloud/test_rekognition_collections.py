@@ -1,0 +1,200 @@
+"""Collections of faces: made, filled, listed, emptied and deleted. The engine finds one face in any picture."""
+
+import base64
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from localcloud.rekognition import RekognitionVideo, S3Objects, Simulated, attach
+from localcloud.rekognition.engines import NotAnImage
+from localcloud.rekognition.engines.models import ModelMissing
+from localcloud.rekognition.face_collections import MOST_IMAGE_BYTES
+from tests.localcloud.desk import BUCKET, Desk
+
+
+@pytest.fixture
+def desk() -> Desk:
+    desk = Desk()
+    desk.good("CreateCollection", CollectionId="people")
+    return desk
+
+
+def picture(content: bytes = b"a picture") -> dict[str, str]:
+    return {"Bytes": base64.b64encode(content).decode()}
+
+
+def index(desk: Desk, content: bytes = b"a picture", **parameters: Any) -> dict[str, Any]:
+    """The face indexed."""
+    answer = desk.good("IndexFaces", CollectionId="people", Image=picture(content), **parameters)
+    (record,) = answer["FaceRecords"]
+    return record["Face"]
+
+
+def test_a_collection_is_made_once() -> None:
+    desk = Desk()
+
+    made = desk.good("CreateCollection", CollectionId="people", Tags={"team": "demo"})
+    code, message = desk.refusal("CreateCollection", {"CollectionId": "people"})
+
+    assert made["StatusCode"] == 200
+    assert made["CollectionArn"].endswith(":123456789012:collection/people")
+    assert (code, message) == ("ResourceAlreadyExistsException", "The collection id: people already exists")
+
+
+def test_a_collection_says_how_many_faces_it_holds(desk: Desk) -> None:
+    index(desk)
+    index(desk)
+
+    described = desk.good("DescribeCollection", CollectionId="people")
+
+    assert (described["FaceCount"], described["CreationTimestamp"]) == (2, 1_000_000.0)
+    assert described["CollectionARN"] == "arn:aws:rekognition:us-east-1:123456789012:collection/people"
+
+
+def test_collections_are_listed_in_pages(desk: Desk) -> None:
+    for name in ("a", "z"):
+        desk.good("CreateCollection", CollectionId=name)
+
+    first = desk.good("ListCollections", MaxResults=2)
+    rest = desk.good("ListCollections", MaxResults=2, NextToken=first["NextToken"])
+
+    assert (first["CollectionIds"], rest["CollectionIds"]) == (["a", "people"], ["z"])
+    assert "NextToken" not in rest
+    assert desk.refusal("ListCollections", {"NextToken": "x"})[0] == "InvalidPaginationTokenException"
+
+
+def test_a_collection_belongs_to_one_account_and_region(desk: Desk) -> None:
+    for other in ({"account": "210987654321"}, {"region": "eu-west-1"}):
+        code, _ = desk.refusal("DescribeCollection", {"CollectionId": "people"}, **other)
+        assert code == "ResourceNotFoundException"
+
+
+def test_an_indexed_face_is_listed_and_can_be_deleted(desk: Desk) -> None:
+    face = index(desk, ExternalImageId="ada")
+    other = index(desk)
+
+    listed = desk.good("ListFaces", CollectionId="people")["Faces"]
+    chosen = desk.good("ListFaces", CollectionId="people", FaceIds=[other["FaceId"]])["Faces"]
+    deleted = desk.good("DeleteFaces", CollectionId="people", FaceIds=[face["FaceId"], face["FaceId"], "0" * 8 + "-0000-0000-0000-" + "0" * 12])  # fmt: skip # noqa: E501
+
+    assert listed == [face, other]
+    assert face["ExternalImageId"] == "ada"
+    assert "ExternalImageId" not in other
+    assert chosen == [other]
+    assert deleted["DeletedFaces"] == [face["FaceId"]]
+    assert deleted["UnsuccessfulFaceDeletions"][0]["Reasons"] == ["FACE_NOT_FOUND"]
+    assert desk.good("ListFaces", CollectionId="people")["Faces"] == [other]
+
+
+def test_faces_are_listed_in_pages(desk: Desk) -> None:
+    faces = [index(desk) for _ in range(5)]
+
+    first = desk.good("ListFaces", CollectionId="people", MaxResults=3)
+    rest = desk.good("ListFaces", CollectionId="people", MaxResults=3, NextToken=first["NextToken"])
+
+    assert first["Faces"] + rest["Faces"] == faces
+    assert "NextToken" not in rest
+
+
+def test_a_deleted_collection_is_gone(desk: Desk) -> None:
+    desk.good("DeleteCollection", CollectionId="people")
+
+    for operation, more in {
+        "DeleteCollection": {},
+        "DescribeCollection": {},
+        "ListFaces": {},
+        "DeleteFaces": {"FaceIds": ["0" * 8 + "-0000-0000-0000-" + "0" * 12]},
+        "IndexFaces": {"Image": picture()},
+    }.items():
+        code, _ = desk.refusal(operation, {"CollectionId": "people"} | more)
+        assert code == "ResourceNotFoundException", operation
+
+
+@pytest.mark.parametrize(
+    ("image", "code"),
+    [
+        ({}, "InvalidParameterException"),
+        ({"S3Object": {"Bucket": BUCKET}}, "InvalidParameterException"),
+        ({"Bytes": ""}, "InvalidParameterException"),
+        ({"Bytes": base64.b64encode(b"x" * (5 * 1024**2 + 1)).decode()}, "InvalidParameterException"),
+        ({"Bytes": "not base64!"}, "SerializationException"),
+        ({"Bytes": 5}, "SerializationException"),
+    ],
+)
+def test_an_image_that_cannot_be_had_is_refused(desk: Desk, image: dict, code: str) -> None:
+    assert desk.code("IndexFaces", {"CollectionId": "people", "Image": image}) == code
+
+
+class Camera(Simulated):
+    """An engine that finds three faces in a picture, or can't."""
+
+    trouble: Exception | None = None
+
+    def faces_in(self, image: bytes):
+        if Camera.trouble:
+            raise Camera.trouble
+        return [face for content in (b"a", b"b", b"c") for face in super(Camera, self).faces_in(content)]
+
+
+def test_the_largest_faces_are_indexed_and_the_others_said_to_be_too_many() -> None:
+    desk = Desk(engine=Camera())
+    desk.good("CreateCollection", CollectionId="people")
+
+    answer = desk.good("IndexFaces", CollectionId="people", Image=picture(), MaxFaces=1)
+
+    areas = [face["BoundingBox"]["Width"] * face["BoundingBox"]["Height"] for face in (
+        answer["FaceRecords"][0]["Face"], *(left["FaceDetail"] for left in answer["UnindexedFaces"]))]  # fmt: skip
+    assert len(areas) == 3
+    assert areas[0] == max(areas)
+    assert answer["UnindexedFaces"][0]["Reasons"] == ["EXCEEDS_MAX_FACES"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [
+        (NotAnImage(), "InvalidImageFormatException"),
+        (ModelMissing("install it"), "NotOfferedLocallyException"),
+    ],
+)
+def test_what_the_engine_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch, trouble: Exception, code: str) -> None:
+    monkeypatch.setattr(Camera, "trouble", trouble)
+    desk = Desk(engine=Camera())
+    desk.good("CreateCollection", CollectionId="people")
+
+    assert desk.code("IndexFaces", {"CollectionId": "people", "Image": picture()}) == code
+
+
+def test_a_caller_who_may_not_read_the_picture_is_refused(desk: Desk) -> None:
+    image = {"S3Object": {"Bucket": BUCKET, "Name": "ada.jpg"}}
+    parameters = {"CollectionId": "people", "Image": image}
+
+    assert desk.refusal("IndexFaces", parameters, may_read=False)[0] == "InvalidS3ObjectException"
+    assert desk.code("IndexFaces", parameters) == "ok"
+
+
+def test_boto3_indexes_a_picture_in_s3_and_searches_for_it() -> None:
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_object(Bucket=BUCKET, Key="ada.jpg", Body=b"Ada")
+        s3.put_object(Bucket=BUCKET, Key="large.jpg", Body=b"x" * (MOST_IMAGE_BYTES + 1))
+        s3.put_object(Bucket=BUCKET, Key="clip.mp4", Body=b"video", Metadata={"simulate-seconds": "0"})
+        client = attach(boto3.client("rekognition"), RekognitionVideo(engine=Simulated(), objects=S3Objects(s3)))
+        client.create_collection(CollectionId="people")
+
+        def index(key: str) -> Any:
+            return client.index_faces(CollectionId="people", Image={"S3Object": {"Bucket": BUCKET, "Name": key}})
+
+        face = index("ada.jpg")["FaceRecords"][0]["Face"]
+        clip = {"S3Object": {"Bucket": BUCKET, "Name": "clip.mp4"}}
+        job = client.start_face_search(Video=clip, CollectionId="people")["JobId"]
+        persons = client.get_face_search(JobId=job)["Persons"]
+
+        assert {match["Face"]["FaceId"] for one in persons for match in one.get("FaceMatches", [])} == {face["FaceId"]}
+        assert client.index_faces(CollectionId="people", Image={"Bytes": b"Ada"})["FaceRecords"]
+        with pytest.raises(client.exceptions.InvalidS3ObjectException):
+            index("nobody.jpg")
+        with pytest.raises(client.exceptions.ImageTooLargeException):
+            index("large.jpg")
