@@ -5,13 +5,13 @@ jobs would not do: the account's slots are shared with everybody else in it, and
 good without a word.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
-from lambdas import analyses
+from lambdas.choosing import Choice, WrongChoice
 from lambdas.clock import Clock, iso
 from lambdas.errors import CannotStart, NoFreeSlot, ServiceTrouble, SlowDown, TokenTaken
 from lambdas.events import Upload, ask_again
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from lambdas.rekognition import Rekognition
+
+UNKNOWN = "unknown"  # the analysis of a job whose uploader asked for something that can't be done
 
 LARGEST_VIDEO = 10 * 1024**3  # bytes; Developer Guide, "Guidelines and quotas in Amazon Rekognition"
 
@@ -36,6 +38,7 @@ MOST_START_ERRORS = 30  # then it ends: a day and more of nothing but trouble
 MOST_ATTEMPTS = 10  # tokens taken by other stacks, one after the other: more than anybody has
 
 PAUSE_BETWEEN_CALLS = 0.5  # seconds after "slow down"; Start takes 5 calls a second, shared with the whole account
+PAUSES_IN_A_ROW = 10  # then somebody else in the account is that busy, and the next tick goes on
 TROUBLE_IN_A_ROW = 2  # then the service is down, and asking on would only put everybody off
 
 
@@ -44,6 +47,13 @@ class Messages(Protocol):
 
     def send(self, bodies: Iterable[str]) -> None:
         """Send each of `bodies`."""
+
+
+class Chooser(Protocol):
+    """Who knows which analyses an upload gets."""
+
+    def choose(self, upload: Upload) -> Choice:
+        """Each analysis' parameters, by its name; none: ignore the upload. Raises WrongChoice."""
 
 
 class Gone(CannotStart):
@@ -80,7 +90,7 @@ class Line:
 
     Args:
         most_running: how many jobs may run at a time; None: as many as Rekognition lets.
-        choice: what to do with each upload: ``{"face-detection": {"FaceAttributes": "ALL"}}``.
+        chooser: knows what to do with each upload.
     """
 
     def __init__(
@@ -92,7 +102,7 @@ class Line:
         bus: Bus,
         clock: Clock,
         *,
-        choice: Mapping[str, Mapping[str, Any]],
+        chooser: Chooser,
         most_running: int | None = None,
     ) -> None:
         self._jobs = jobs
@@ -101,19 +111,36 @@ class Line:
         self._finished_queue = finished_queue
         self._bus = bus
         self._clock = clock
-        self._choice = choice
+        self._chooser = chooser
         self._most_running = most_running
 
     # joining
 
     def join(self, upload: Upload) -> int:
         """Turn an upload into its jobs; how many of them are new in line. Any number of times is once."""
+        try:
+            choice = self._chooser.choose(upload)
+        except WrongChoice as wrong:
+            self._refuse(upload, wrong)
+            return 0
+        if not choice:
+            logger.info("ignored: no analysis is chosen for it")
+            count(Count.UPLOADS_IGNORED)
         waiting = 0
-        for name, parameters in self._choice.items():
-            job = new_job(upload, name, analyses.analysis_named(name).parameters(parameters), self._clock.now())
+        for name, parameters in choice.items():
+            job = new_job(upload, name, parameters, self._clock.now())
             with logger.append_context_keys(**job.log_keys):
                 waiting += self._join(job, upload)
         return waiting
+
+    def _refuse(self, upload: Upload, wrong: WrongChoice) -> None:
+        """End what nobody can do as a job of its own, for its uploader to find: the same words are the same job."""
+        job = new_job(upload, UNKNOWN, {"analyses": wrong.given}, self._clock.now())
+        with logger.append_context_keys(**job.log_keys):
+            self._bus.announce(job, "REJECTED", reason=str(wrong))
+            if self._jobs.register(replace(job, state="REJECTED", reason=str(wrong))):
+                logger.warning("rejected", extra={"reason": str(wrong)})
+                count(Count.JOBS_REJECTED)
 
     def _join(self, job: Job, upload: Upload) -> bool:
         if not self._jobs.register(job):
@@ -166,7 +193,7 @@ class Line:
         line = self._jobs.line()
         if line.get("paused"):
             return
-        started = trouble = 0
+        started = trouble = pauses = 0
         while (most is None or started < most) and enough_time():
             job = self._next()
             if job is None:
@@ -176,7 +203,7 @@ class Line:
             with logger.append_context_keys(**job.log_keys):
                 try:
                     started += self._start(job)
-                    trouble = 0
+                    trouble = pauses = 0
                 except NoFreeSlot as answer:
                     logger.info("no free slot", extra={"answer": str(answer)})
                     self._jobs.hand_back(job)
@@ -186,6 +213,9 @@ class Line:
                 except SlowDown:
                     self._jobs.hand_back(job)
                     count(Count.STARTS_THROTTLED)
+                    pauses += 1
+                    if pauses >= PAUSES_IN_A_ROW:
+                        return
                     self._clock.sleep(PAUSE_BETWEEN_CALLS)
                 except ServiceTrouble as error:
                     self._put_off(job, error)

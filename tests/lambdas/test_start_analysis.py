@@ -242,6 +242,15 @@ class TestTheLine:
         assert world.job("clip.mp4")["state"] == "RUNNING"
         assert world.clock.now() - before >= 3 * line_module.PAUSE_BETWEEN_CALLS
 
+    def test_slow_down_without_end_is_left_to_the_next_tick(self, world: World) -> None:
+        world.rekognition.inject("StartFaceDetection", "ThrottlingException", times=1000)
+
+        answer = world.drop("clip.mp4")
+
+        assert answer == {"batchItemFailures": []}
+        assert world.job("clip.mp4")["state"] == "WAITING"
+        assert world.calls["StartFaceDetection"] == {"ThrottlingException": line_module.PAUSES_IN_A_ROW}
+
     @pytest.mark.parametrize("code", ["InvalidS3ObjectException", "AccessDeniedException", "VideoTooLargeException"])
     def test_a_start_that_can_never_work_rejects_the_job_with_rekognitions_words(self, world: World, code: str) -> None:
         world.rekognition.inject("StartFaceDetection", code, times=1)
