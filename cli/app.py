@@ -14,12 +14,16 @@ from cli.stack import PROGRAM, Where
 
 # name: (module, heading), so that --help and completion import nothing they don't show.
 COMMANDS = {
+    "Videos in": {"upload": "dropping", "backfill": "dropping", "estimate": "dropping"},
     "What happens": {"status": "looking", "quota": "looking"},
+    "Results out": {"results": "results", "export": "results"},
     "Operating": {
+        "doctor": "operating",
         "retry": "operating",
         "redrive": "operating",
         "pause": "operating",
         "resume": "operating",
+        "delete": "operating",
         "completion": "operating",
     },
 }

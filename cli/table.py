@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lambdas.jobs import Job, Jobs, _deserialize, _job, _serialize, place
+from botocore.exceptions import ClientError
+
+from lambdas.jobs import Job, Jobs, _condition_failed, _deserialize, _job, _serialize, place
 
 
 class Table(Jobs):
@@ -42,6 +44,18 @@ class Table(Jobs):
         }
         return self._to(job, "WAITING", ("FAILED", "REJECTED"), changes)
 
-    def forget(self, job: Job) -> None:
-        """Delete a job's record."""
-        self._dynamodb.delete_item(TableName=self._table, Key=_serialize({"job_id": job.job_id}))
+    def forget(self, job: Job) -> bool:
+        """Delete a job's record; False if its results are being written this moment."""
+        try:
+            self._dynamodb.delete_item(
+                TableName=self._table,
+                Key=_serialize({"job_id": job.job_id}),
+                ConditionExpression="attribute_not_exists(job_id) OR #state <> :collecting",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=_serialize({":collecting": "COLLECTING"}),
+            )
+        except ClientError as error:
+            if _condition_failed(error):
+                return False
+            raise
+        return True

@@ -1,11 +1,13 @@
 """Operating: what to do when something is stuck, broken, too fast, or no longer wanted."""
 
+from dataclasses import asdict
 
 import click
+from rich.text import Text
 
 from cli import letters, mending, terminal
 from cli.errors import CliError, WrongUse
-from cli.options import with_stack
+from cli.options import video_argument, with_stack
 from cli.stack import PROGRAM, Stack
 from cli.terminal import many
 
@@ -99,6 +101,85 @@ def redrive(stack: Stack, dry_run: bool, as_json: bool) -> None:
         terminal.say(f"To send {'it' if len(found) == 1 else 'them'} back: {stack.where.command('redrive')}")
     else:
         terminal.say("The dead-letter queues are empty.")
+
+
+@click.command(short_help="Delete a video and everything derived from it.")
+@video_argument
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@with_stack
+def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> None:
+    """Delete VIDEO, its results, rows and jobs, and everything else derived from it, in every version.
+
+    \b
+    rekognition-batch delete interviews/anna.mp4 --dry-run
+    rekognition-batch delete interviews/anna.mp4
+
+    Faces are personal data. What runs out by itself: Rekognition's own copy of its answers (7 days), the table's
+    backups (35 days), the functions' logs, which name keys (30 days, a setting), answers of queries kept elsewhere.
+    """
+    from cli import deleting
+
+    key = stack.key(video)
+    jobs = deleting.jobs_of(stack, key)
+    found = deleting.things(stack, key, jobs)
+    if dry_run or not yes:
+        for thing in found:
+            click.echo(terminal.printable(thing.address), err=not dry_run)
+        for job in jobs:
+            click.echo(f"job {job.job_id[:12]}… {job.analysis} {job.state}", err=not dry_run)
+    what = f"{many(len(found), 'object')} and {many(len(jobs), 'record')}"
+    if dry_run:
+        terminal.say(f"{what} would be deleted.")
+        return
+    terminal.confirm(f"Delete {what} of {terminal.printable(key)}, for good?", yes=yes)
+    deleting.delete(stack, key, jobs, found)
+    terminal.say(f"Deleted: {what}.")
+    if any(job.state == "RUNNING" for job in jobs):
+        terminal.say("A job of it runs at Rekognition, which offers no way to stop it; its result is not fetched.")
+
+
+@click.command(short_help="Can this account and region run it, and is all as deployed?")
+@click.option("--canary", is_flag=True, help="Also send a tiny video through the whole path, about $0.01 an analysis.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@with_stack
+def doctor(stack: Stack, canary: bool, as_json: bool) -> int:
+    """Look whether this account and region can run the stack, and whether everything is still as it was deployed.
+
+    \b
+    rekognition-batch doctor
+    rekognition-batch doctor --canary
+
+    Each thing that is wrong comes with the command that mends it. The exit code is 1 if something is wrong.
+    """
+    from itertools import chain
+
+    from cli import canary as canaries, doctor as medicine
+
+    found = []
+    for finding in chain(medicine.examine(stack), canaries.fly(stack) if canary else ()):
+        found.append(finding)
+        if not as_json:
+            _tell(finding.verdict, finding.subject, finding.text, finding.mend)
+    if as_json:
+        terminal.data([asdict(finding) for finding in found])
+    wrong = sum(finding.verdict == "wrong" for finding in found)
+    terminal.say(f"{many(wrong, 'thing')} wrong." if wrong else "Nothing is wrong.")
+    return 1 if wrong else 0
+
+
+MARKS = {"fine": ("✓", "green"), "note": ("!", "yellow"), "wrong": ("✗", "red"), "unknown": ("?", "yellow")}
+
+
+def _tell(verdict: str, subject: str, text: str, mend: str) -> None:
+    """One finding. The command is on a line of its own, unbroken, so that it can be copied."""
+    mark, colour = MARKS[verdict]
+    console = terminal.stdout()
+    console.print(
+        Text.assemble((f"{mark} ", colour), (subject, "bold"), f": {terminal.printable(text)}"), soft_wrap=True
+    )
+    if mend:
+        console.print(Text(f"    {mend}"), soft_wrap=True)
 
 
 SHELLS = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/rekognition-batch.fish"}

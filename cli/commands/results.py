@@ -1,0 +1,143 @@
+"""Results out: as they are, for other programs, as a page, and as answers to questions."""
+
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from cli import captions, exporting, finding, places, terminal
+from cli.errors import CliError, WrongUse
+from cli.options import video_argument, with_stack
+from cli.stack import Stack
+from cli.terminal import many
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lambdas.jobs import Job
+
+ANALYSIS = click.option("--analysis", metavar="NAME", help="Only this one.")
+
+
+@click.command(short_help="Download what was found in a video.")
+@video_argument
+@ANALYSIS
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to [default: VIDEO.results]."
+)
+@click.option("--no-rows", is_flag=True, help="Only the documents, not the rows.")
+@click.option("--stdout", is_flag=True, help="Write the document to standard output; with several, take --analysis.")
+@with_stack
+def results(stack: Stack, video: str, analysis: str | None, output: Path | None, no_rows: bool, stdout: bool) -> None:
+    """Download what was found in VIDEO: a document of each analysis, and its rows.
+
+    \b
+    rekognition-batch results interviews/anna.mp4
+    rekognition-batch results anna.mp4 --stdout | jq '.Faces | length'
+
+    A document is what Rekognition's own Get call answers, all pages in one; rows are one flat record per detection.
+    """
+    key, jobs = finding.done(stack, video, analysis)
+    if stdout:
+        if len(jobs) > 1:
+            names = ", ".join(job.analysis for job in jobs)
+            raise WrongUse(f"{key} has several results: {names}.", f"--analysis {jobs[0].analysis}")
+        for block in finding.body(stack, jobs[0].result_key).iter_chunks(1 << 16):
+            sys.stdout.buffer.write(block)
+        return
+    folder = places.make(output or Path(f"{places.file_name(key)}.results"))
+    for job in jobs:
+        _save(stack, job.result_key, folder / f"{job.analysis}.json")
+        if not no_rows:
+            _save(stack, job.rows_key, folder / f"{job.analysis}.jsonl.gz")
+
+
+def _save(stack: Stack, key: str | None, path: Path) -> None:
+    """Write an object to a file, which appears when it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            for block in finding.body(stack, key).iter_chunks(1 << 20):
+                file.write(block)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    click.echo(path)
+
+
+@click.command(short_help="Results for a sheet, as captions, or as an editing timeline.")
+@video_argument
+@click.option("--format", "form", required=True, type=click.Choice(exporting.FORMATS), help="What for; see above.")
+@ANALYSIS
+@click.option("--output", "-o", metavar="FILE", help="Where to; - is standard output [default: the video's name].")
+@with_stack
+def export(stack: Stack, video: str, form: str, analysis: str | None, output: str | None) -> None:
+    """Write VIDEO's results in a form that other programs read.
+
+    \b
+    csv, parquet  rows, one per detection: for a sheet, for pandas and DuckDB
+    vtt, srt      captions: texts on screen, labels, celebrities
+    edl           an editing timeline (CMX 3600): shots and technical cues
+
+    \b
+    rekognition-batch export anna.mp4 --format csv
+    rekognition-batch export anna.mp4 --format vtt --analysis label-detection
+    rekognition-batch export anna.mp4 --format edl -o - | head
+    """
+    if form in exporting.TABLES:
+        _export_rows(stack, video, form, analysis, output)
+    elif form == "edl":
+        if analysis not in (None, "segment-detection"):
+            raise WrongUse("An editing timeline is made of segment-detection alone.")
+        lines = exporting.timeline_of(stack, video)
+        first = next(lines)  # before the file is made: it may be that there is nothing to write
+        with _file(stack, video, form, output) as file:
+            file.writelines(f"{line}\n" for line in (first, *lines))
+    else:
+        found = exporting.captions_of(stack, video, analysis)
+        with _file(stack, video, form, output) as file:
+            file.writelines(captions.vtt(found) if form == "vtt" else captions.srt(found))
+        terminal.say(f"{many(len(found), 'caption')}.")
+
+
+@contextmanager
+def _file(stack: Stack, video: str, form: str, output: str | None) -> "Iterator[IO[str]]":
+    if output == "-":
+        yield sys.stdout
+        return
+    path = Path(output or f"{places.stem(stack.key(video))}.{form}")
+    places.make(path.parent)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        yield file
+    click.echo(path)
+
+
+def _export_rows(stack: Stack, video: str, form: str, analysis: str | None, output: str | None) -> None:
+    key, jobs = finding.done(stack, video, analysis)
+    if output and len(jobs) > 1:
+        names = ", ".join(job.analysis for job in jobs)
+        raise WrongUse(f"{key} has several results, and each is a table of its own: {names}.", "take --analysis NAME")
+    if output == "-" and form == "parquet":
+        raise WrongUse("Parquet is no text; name a file.", f"--output {places.stem(key)}.parquet")
+    for job in jobs:
+        if output == "-":
+            exporting.write_csv(finding.rows(stack, job), sys.stdout)
+            continue
+        path = Path(output or f"{places.stem(key)}.{job.analysis}.{form}")
+        places.make(path.parent)
+        _write_table(stack, job, form, path)
+        click.echo(path)
+
+
+def _write_table(stack: Stack, job: "Job", form: str, path: Path) -> None:
+    if not job.detections:
+        raise CliError(f"{job.analysis} found nothing in {job.key}, so there are no rows.")
+    if form == "csv":
+        with path.open("w", encoding="utf-8-sig", newline="") as file:  # the mark by which Excel knows UTF-8
+            exporting.write_csv(finding.rows(stack, job), file)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        exporting.write_parquet(stack, job, path, Path(scratch))

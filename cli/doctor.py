@@ -1,0 +1,399 @@
+"""Is this account and region able to run it, and is everything still as it was deployed?
+
+Each check looks at one thing and mends nothing; what it finds comes with the command that does.
+"""
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.account import DEFAULT_LIMIT, account_limit
+from cli.letters import depths
+from cli.overview import overview
+from cli.stack import Stack
+
+# Regions with stored video, by the per-region quotas of its Get operations (AWS General Reference, "Amazon Rekognition
+# endpoints and quotas"). Others have an endpoint for images alone, or none.
+REGIONS = (
+    "us-east-1 us-east-2 us-west-1 us-west-2 ap-south-1 ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-2 "
+    "ap-southeast-5 ap-southeast-7 eu-central-1 eu-west-1 eu-west-2 sa-east-1 us-gov-west-1"
+)
+Verdict = Literal["fine", "note", "wrong", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check has found; `mend` is the command that mends it."""
+
+    verdict: Verdict
+    subject: str
+    text: str
+    mend: str = ""
+
+
+Check = Callable[[Stack], Iterator[Finding]]
+
+
+def examine(stack: Stack) -> Iterator[Finding]:
+    """All findings, check by check. What may not be looked at is unknown, and not wrong."""
+    for check in CHECKS:
+        subject = (check.__doc__ or "").rstrip(".")
+        try:
+            yield from check(stack)
+        except ClientError as error:
+            code = error.response["Error"].get("Code", "")
+            denied = "AccessDenied" in code or "Unauthorized" in code or code == "403"
+            missing = "NotFound" in code or "NonExistent" in code or "NoSuch" in code or code == "404"
+            text = f"{'may not be looked at' if denied else 'could not be looked at'}: {error.operation_name}: {code}"
+            if missing:
+                yield Finding("wrong", subject, f"it is gone ({error.operation_name}: {code})", "npx cdk deploy")
+            else:
+                yield Finding("unknown", subject, text)
+        except BotoCoreError as error:
+            yield Finding("unknown", subject, str(error))
+
+
+def aws(stack: Stack, *words: str) -> str:
+    """A command of the AWS CLI for the same account, region and endpoint."""
+    where = stack.where
+    options = [
+        *(["--profile", where.profile] if where.profile else []),
+        *(["--region", where.region] if where.region else []),
+    ]
+    prefix = ". .localcloud/env; " if stack.local else ""
+    return prefix + shlex.join(["aws", *words, *options])
+
+
+def credentials(stack: Stack) -> Iterator[Finding]:
+    """Credentials."""
+    who = stack.client("sts").get_caller_identity()
+    yield Finding("fine", "credentials", f"{who['Arn']} in account {who['Account']}")
+
+
+def region(stack: Stack) -> Iterator[Finding]:
+    """Region."""
+    if stack.local:
+        yield Finding("fine", "region", "the local cloud, whose endpoint speaks Rekognition Video's protocol")
+    elif stack.region in REGIONS.split():
+        yield Finding("fine", "region", f"{stack.region} offers Rekognition Video")
+    else:
+        yield Finding(
+            "wrong",
+            "region",
+            f"{stack.region} does not offer Rekognition for stored video; {', '.join(REGIONS.split())} do",
+            "npx cdk deploy   with AWS_REGION=us-east-1, say",
+        )
+
+
+def deployed(stack: Stack) -> Iterator[Finding]:
+    """Stack."""
+    found = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"][0]
+    status = found["StackStatus"]
+    if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
+        yield Finding("fine", "stack", f"{stack.name}: {status}")
+    elif status.endswith("_IN_PROGRESS"):
+        yield Finding("note", "stack", f"{stack.name}: {status}; look again when it is done")
+    else:
+        yield Finding("wrong", "stack", f"{stack.name}: {status}", "npx cdk deploy")
+
+
+def announcements(stack: Stack) -> Iterator[Finding]:
+    """Uploads are announced."""
+    queue = _arn(stack, "UploadsQueue")
+    known = stack.client("s3").get_bucket_notification_configuration(Bucket=stack.videos)
+    for one in known.get("QueueConfigurations", []):
+        if one["QueueArn"] == queue and any(event.startswith("s3:ObjectCreated") for event in one["Events"]):
+            yield Finding("fine", "uploads are announced", f"by {stack.videos} to the uploads queue")
+            return
+    wanted = {"QueueConfigurations": [{"QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}]}
+    others = {name: known[name] for name in known if name.endswith("Configurations") and name != "QueueConfigurations"}
+    wanted = {**others, "QueueConfigurations": [*known.get("QueueConfigurations", []), *wanted["QueueConfigurations"]]}
+    yield Finding(
+        "wrong",
+        "uploads are announced",
+        f"{stack.videos} does not tell the uploads queue of new videos",
+        aws(
+            stack, "s3api", "put-bucket-notification-configuration", "--bucket", stack.videos,
+            "--notification-configuration", json.dumps(wanted),
+        ),
+    )  # fmt: skip
+
+
+def queue_policies(stack: Stack) -> Iterator[Finding]:
+    """Who may write to the queues."""
+    account = _account(stack)
+    topic = stack.output("JobFinishedTopic")
+    for name, service, condition in (
+        ("UploadsQueue", "s3.amazonaws.com", {"StringEquals": {"aws:SourceAccount": account}}),
+        ("FinishedQueue", "sns.amazonaws.com", {"ArnEquals": {"aws:SourceArn": topic}}),
+    ):
+        subject = f"{service.partition('.')[0].upper()} may write to {name}"
+        policy = _queue(stack, name, "Policy").get("Policy", "")
+        statements = _statements(json.loads(policy) if policy else {})
+        if any(_allows(one, service, "sqs:SendMessage") for one in statements):
+            yield Finding("fine", subject, "its policy says so")
+            continue
+        grant = {
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sqs:SendMessage",
+            "Resource": _arn(stack, name),
+            "Condition": condition,
+        }
+        whole = json.dumps({"Version": "2012-10-17", "Statement": [*statements, grant]})
+        yield Finding(
+            "wrong",
+            subject,
+            "no statement of the queue's policy allows it, so nothing arrives",
+            aws(
+                stack, "sqs", "set-queue-attributes", "--queue-url", stack.output(name),
+                "--attributes", json.dumps({"Policy": whole}),
+            ),
+        )  # fmt: skip
+
+
+def subscriptions(stack: Stack) -> Iterator[Finding]:
+    """Who hears of finished jobs."""
+    topic = stack.output("JobFinishedTopic")
+    pages = stack.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    heard = {one["Endpoint"] for page in pages for one in page["Subscriptions"]}
+    function = _function(stack, "StartFunction")["FunctionArn"]
+    for who, protocol, endpoint, extra in (
+        ("finished queue", "sqs", _arn(stack, "FinishedQueue"), ["--attributes", "RawMessageDelivery=true"]),
+        ("starting function", "lambda", function, []),
+    ):
+        subject = f"the {who} hears of finished jobs"
+        if endpoint in heard:
+            yield Finding("fine", subject, "subscribed")
+        else:
+            words = ["sns", "subscribe", "--topic-arn", topic, "--protocol", protocol]
+            mend = aws(stack, *words, "--notification-endpoint", endpoint, *extra)
+            yield Finding("wrong", subject, "it is not subscribed to the topic", mend)
+
+
+def functions(stack: Stack) -> Iterator[Finding]:
+    """Functions."""
+    for name in ("StartFunction", "CollectFunction"):
+        found = _function(stack, name)
+        state, updated = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
+        if state not in ("Active", "Inactive") or updated == "Failed":
+            why = found.get("StateReason") or found.get("LastUpdateStatusReason") or ""
+            yield Finding("wrong", name, f"{state}, last update {updated} {why}", "npx cdk deploy")
+            continue
+        reserved = _reserved(stack, stack.output(name))
+        if reserved == 0:
+            mend = aws(stack, "lambda", "delete-function-concurrency", "--function-name", stack.output(name))
+            yield Finding("wrong", name, "its concurrency is 0: it is switched off", mend)
+        else:
+            yield Finding("fine", name, f"{state}, {found['MemorySize']} MB, {found['Timeout']} s")
+
+
+def _reserved(stack: Stack, function: str) -> int | None:
+    try:
+        answer = stack.client("lambda").get_function_concurrency(FunctionName=function)
+    except (ClientError, BotoCoreError):
+        return None
+    reserved: int | None = answer.get("ReservedConcurrentExecutions")
+    return reserved
+
+
+def mappings(stack: Stack) -> Iterator[Finding]:
+    """Who reads the queues."""
+    for queue, function in (("UploadsQueue", "StartFunction"), ("FinishedQueue", "CollectFunction")):
+        subject = f"{function} reads {queue}"
+        arn = _arn(stack, queue)
+        # Asked by function, and compared here: what filters by queue is not the same everywhere.
+        known = stack.client("lambda").list_event_source_mappings(FunctionName=stack.output(function))
+        found = [one for one in known["EventSourceMappings"] if one["EventSourceArn"] == arn]
+        if not found:
+            words = ["lambda", "create-event-source-mapping", "--function-name", stack.output(function)]
+            more = ["--function-response-types", "ReportBatchItemFailures", "--batch-size", "1"]
+            yield Finding(
+                "wrong", subject, "nothing reads the queue", aws(stack, *words, "--event-source-arn", arn, *more)
+            )
+        elif found[0].get("State") in ("Enabled", "Enabling", "Updating", "Creating"):
+            yield Finding("fine", subject, found[0]["State"])
+        else:
+            mend = aws(stack, "lambda", "update-event-source-mapping", "--uuid", found[0]["UUID"], "--enabled")
+            yield Finding("wrong", subject, f"its event source mapping is {found[0].get('State')}", mend)
+
+
+def tick(stack: Stack) -> Iterator[Finding]:
+    """The minute tick."""
+    events, name = stack.client("events"), stack.output("TickRule")
+    rule = events.describe_rule(Name=name)
+    if rule["State"] != "ENABLED":
+        yield Finding(
+            "wrong",
+            "the tick",
+            "it is disabled: lost notifications are not found, and a line that stopped stays so",
+            aws(stack, "events", "enable-rule", "--name", name),
+        )
+        return
+    function = _function(stack, "StartFunction")["FunctionArn"]
+    if not any(one["Arn"] == function for one in events.list_targets_by_rule(Rule=name)["Targets"]):
+        words = ["events", "put-targets", "--rule", name, "--targets", f"Id=Target0,Arn={function}"]
+        yield Finding("wrong", "the tick", "it does not call the starting function", aws(stack, *words))
+        return
+    yield Finding("fine", "the tick", f"{rule.get('ScheduleExpression', 'enabled')}, calls the starting function")
+
+
+def publisher(stack: Stack) -> Iterator[Finding]:
+    """The role with which Rekognition announces."""
+    iam, name = stack.client("iam"), stack.output("PublisherRole").rsplit("/", 1)[-1]
+    account, topic = _account(stack), stack.output("JobFinishedTopic")
+    trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    if trouble := _trust_trouble(trust if isinstance(trust, dict) else json.loads(trust), account):
+        wanted = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "rekognition.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                    "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+                }
+            ],
+        }
+        words = ["iam", "update-assume-role-policy", "--role-name", name, "--policy-document", json.dumps(wanted)]
+        yield Finding("wrong", "Rekognition may take the publisher role", trouble, aws(stack, *words))
+    else:
+        yield Finding("fine", "Rekognition may take the publisher role", "for this account")
+    granted = [
+        one
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+        for one in _statements(iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"])
+    ]
+    managed = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    if any(_grants(one, "sns:Publish", topic) for one in granted):
+        yield Finding("fine", "the publisher role may publish", "to the topic")
+    elif managed:
+        yield Finding("unknown", "the publisher role may publish", "by a managed policy, which is not read here")
+    else:
+        wanted = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": topic}],
+        }
+        words = ["iam", "put-role-policy", "--role-name", name, "--policy-name", "Publish"]
+        mend = aws(stack, *words, "--policy-document", json.dumps(wanted))
+        yield Finding("wrong", "the publisher role may publish", "nothing allows it, so every end is silent", mend)
+
+
+def _trust_trouble(trust: dict[str, Any], account: str) -> str:
+    for one in _statements(trust):
+        if not _allows(one, "rekognition.amazonaws.com", "sts:AssumeRole"):
+            continue
+        conditions = json.dumps(one.get("Condition", {}))
+        if "SourceArn" in conditions or "sourcearn" in conditions:
+            return "its trust names an aws:SourceArn, which jobs on stored video don't have: every end is silent"
+        if "SourceAccount" in conditions and account not in conditions:
+            return "its trust is narrowed to another account"
+        return ""
+    return "its trust does not name rekognition.amazonaws.com"
+
+
+def slots(stack: Stack) -> Iterator[Finding]:
+    """Slots."""
+    limit, source = account_limit(stack)
+    if limit is None:
+        yield Finding("fine" if stack.local else "unknown", "slots", source)
+    elif limit < DEFAULT_LIMIT:
+        yield Finding("note", "slots", f"{limit} jobs at a time, fewer than AWS's usual {DEFAULT_LIMIT} ({source})")
+    else:
+        yield Finding("fine", "slots", f"{limit} jobs at a time ({source})")
+
+
+def dead_letters(stack: Stack) -> Iterator[Finding]:
+    """Dead letters."""
+    waits = depths(stack)
+    dead = waits["uploads dead"] + waits["finished dead"]
+    if dead:
+        yield Finding("wrong", "dead letters", f"there are {dead}", stack.where.command("redrive", "--dry-run"))
+    else:
+        yield Finding("fine", "dead letters", "none")
+
+
+def line(stack: Stack) -> Iterator[Finding]:
+    """The line."""
+    import time
+
+    seen = overview(stack, time.time())
+    if seen.line.get("paused"):
+        since = seen.line.get("paused_at", "some time")
+        yield Finding("note", "starting", f"paused since {since}", stack.where.command("resume"))
+    else:
+        yield Finding("fine", "starting", "not paused")
+    stuck = seen.stuck().standings
+    if stuck:
+        yield Finding("wrong", "jobs", f"{len(stuck)} look stuck", stack.where.command("status", "--stuck"))
+    else:
+        yield Finding("fine", "jobs", ", ".join(f"{count:,} {state}" for state, count in seen.counts.items()) or "none")
+
+
+CHECKS: tuple[Check, ...] = (
+    credentials,
+    region,
+    deployed,
+    announcements,
+    queue_policies,
+    functions,
+    mappings,
+    publisher,
+    subscriptions,
+    tick,
+    slots,
+    dead_letters,
+    line,
+)
+
+
+def _queue(stack: Stack, output: str, *attributes: str) -> dict[str, str]:
+    answer: dict[str, str] = (
+        stack.client("sqs")
+        .get_queue_attributes(QueueUrl=stack.output(output), AttributeNames=list(attributes))
+        .get("Attributes", {})
+    )
+    return answer
+
+
+def _arn(stack: Stack, output: str) -> str:
+    return _queue(stack, output, "QueueArn")["QueueArn"]
+
+
+def _account(stack: Stack) -> str:
+    return str(stack.client("sts").get_caller_identity()["Account"])
+
+
+def _function(stack: Stack, output: str) -> dict[str, Any]:
+    found: dict[str, Any] = stack.client("lambda").get_function_configuration(FunctionName=stack.output(output))
+    return found
+
+
+def _statements(policy: Any) -> list[dict[str, Any]]:
+    policy = json.loads(policy) if isinstance(policy, str) else policy
+    found = policy.get("Statement", [])
+    return found if isinstance(found, list) else [found]
+
+
+def _allows(statement: dict[str, Any], service: str, action: str) -> bool:
+    principal = statement.get("Principal", {})
+    services = _list(principal.get("Service", [])) if isinstance(principal, dict) else _list(principal)
+    return statement.get("Effect") == "Allow" and service in services and _does(statement, action)
+
+
+def _grants(statement: dict[str, Any], action: str, resource: str) -> bool:
+    fits = any(one in ("*", resource) for one in _list(statement.get("Resource", [])))
+    return statement.get("Effect") == "Allow" and fits and _does(statement, action)
+
+
+def _does(statement: dict[str, Any], action: str) -> bool:
+    named = {one.lower() for one in _list(statement.get("Action", []))}
+    return bool(named & {action.lower(), action.split(":")[0].lower() + ":*", "*"})
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,89 @@
+"""Shots and cues as an edit decision list (CMX 3600), which every editing program reads."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+MOST_EVENTS = 999  # CMX 3600 numbers events with three digits
+
+
+class NoSegments(ValueError):
+    """There is nothing in it that an edit could be made of."""
+
+
+def edl(key: str, document: Mapping[str, Any]) -> Iterator[str]:
+    """The document of a segment detection as an edit decision list, line by line.
+
+    Each shot is an event whose place in the timeline is its place in the video; technical cues (black frames, credits)
+    are markers in them. Without shots, the cues are the events.
+
+    Raises:
+        NoSegments: it has neither.
+    """
+    segments = document.get("Segments", [])
+    shots = [one for one in segments if one.get("Type") == "SHOT"]
+    cues = [one for one in segments if one.get("Type") == "TECHNICAL_CUE"]
+    if not segments:
+        raise NoSegments("Rekognition found no shots and no technical cues in it")
+    rate, drop = _rate(document, segments)
+    yield f"TITLE: {_plain(key)[:70]}"
+    yield f"FCM: {'DROP FRAME' if drop else 'NON-DROP FRAME'}"
+    for number, event in enumerate(shots or cues, 1):
+        begin, end = int(event["StartFrameNumber"]), _end(event)
+        times = " ".join([timecode(begin, rate, drop), timecode(end, rate, drop)] * 2)
+        yield ""
+        yield f"{number:03}  AX       V     C        {times}"
+        yield f"* FROM CLIP NAME: {_plain(key.rsplit('/', 1)[-1])}"
+        yield f"* COMMENT: {_named(event)}"
+        if shots:
+            yield from _markers(cues, begin, end, rate, drop)
+
+
+def _markers(cues: Sequence[Mapping[str, Any]], begin: int, end: int, rate: int, drop: bool) -> Iterator[str]:
+    for cue in cues:
+        if begin <= int(cue["StartFrameNumber"]) < end:
+            at = timecode(int(cue["StartFrameNumber"]), rate, drop)
+            until = timecode(_end(cue), rate, drop)
+            yield f"* LOC: {at} RED     {_named(cue)} until {until}"
+
+
+def _end(segment: Mapping[str, Any]) -> int:
+    """The first frame after a segment: an edit's end is exclusive."""
+    begin = int(segment["StartFrameNumber"])
+    return begin + max(1, int(segment.get("DurationFrames") or int(segment["EndFrameNumber"]) - begin))
+
+
+def _named(segment: Mapping[str, Any]) -> str:
+    if "ShotSegment" in segment:
+        shot = segment["ShotSegment"]
+        return f"SHOT {shot.get('Index', '')} {shot.get('Confidence', 0):.1f}%"
+    cue = segment.get("TechnicalCueSegment", {})
+    return f"{_plain(str(cue.get('Type', 'CUE')))} {cue.get('Confidence', 0):.1f}%"
+
+
+def _rate(document: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
+    """Frames a second as timecodes count them, and whether they drop numbers to keep up with the clock."""
+    known: Any = document.get("VideoMetadata") or {}
+    metadata = known[0] if isinstance(known, list) else known  # segment detection alone answers with a list
+    rate = round(float(metadata.get("FrameRate") or 25))
+    drop = any(";" in str(one.get("StartTimecodeSMPTE", "")) for one in segments)
+    return rate, drop and rate in (30, 60)
+
+
+def timecode(frame: int, rate: int, drop: bool) -> str:
+    """A frame's SMPTE timecode. Drop-frame leaves out the first numbers of each minute but every tenth."""
+    if drop:
+        left_out = rate // 15  # 2 at 29.97, 4 at 59.94
+        a_minute, ten = rate * 60 - left_out, rate * 600 - 9 * left_out
+        tens, rest = divmod(frame, ten)
+        frame += 9 * left_out * tens
+        if rest >= rate * 60:
+            frame += left_out * (1 + (rest - rate * 60) // a_minute)
+    seconds, frames = divmod(frame, rate)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{';' if drop else ':'}{frames:02}"
+
+
+def _plain(text: str) -> str:
+    """The format is from the age of punched tape: ASCII, and a line is a line."""
+    return "".join(mark if 32 <= ord(mark) < 127 else "_" for mark in text)

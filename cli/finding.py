@@ -1,0 +1,81 @@
+"""A video's results: which jobs count, and what they wrote."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from cli.errors import CliError, NotThere
+from cli.stack import Stack
+from lambdas.jobs import Job
+
+
+def jobs_of(stack: Stack, video: str) -> tuple[str, list[Job]]:
+    """The key, and for each analysis the job that counts: the newest upload's.
+
+    Raises:
+        NotThere: nobody knows the video.
+    """
+    key = stack.key(video)
+    newest: dict[str, Job] = {}
+    for job in stack.table.of_video(stack.videos, key):
+        before = newest.get(job.analysis)
+        # Of two jobs of one upload (other parameters) the later one; of two uploads the newer one.
+        if before is None or (job.sequencer, job.registered_at) >= (before.sequencer, before.registered_at):
+            newest[job.analysis] = job
+    if not newest:
+        raise stack.unknown(key)
+    return key, sorted(newest.values(), key=lambda job: job.analysis)
+
+
+def done(stack: Stack, video: str, analysis: str | None = None) -> tuple[str, list[Job]]:
+    """As `jobs_of`, of those that SUCCEEDED: all, or the one of an analysis.
+
+    Raises:
+        NotThere: nobody knows the video, or it has no such results.
+    """
+    key, jobs = jobs_of(stack, video)
+    if analysis:
+        jobs = [job for job in jobs if job.analysis == analysis]
+        if not jobs:
+            raise NotThere(f"{key} has had no {analysis}.", stack.where.command("status", key))
+    finished = [job for job in jobs if job.state == "SUCCEEDED"]
+    if not finished:
+        states = ", ".join(
+            f"{job.analysis} is {job.state}" + (f" ({job.reason})" if job.reason else "") for job in jobs
+        )
+        raise NotThere(f"{key} has no results (yet): {states}.", stack.where.command("status", key, "--watch"))
+    return key, finished
+
+
+def body(stack: Stack, key: str | None) -> Any:
+    """An object of the results bucket, to read from.
+
+    Raises:
+        CliError: it isn't there, though a job says so.
+    """
+    try:
+        return stack.client("s3").get_object(Bucket=stack.results, Key=key)["Body"]
+    except stack.client("s3").exceptions.NoSuchKey:
+        raise CliError(
+            f"s3://{stack.results}/{key} is gone, though its job wrote it.",
+            "upload the video again: its result is written again, at no cost within 7 days",
+        ) from None
+
+
+def document(stack: Stack, job: Job) -> dict[str, Any]:
+    """A job's document: Rekognition's own answer, all pages in one."""
+    found: dict[str, Any] = json.loads(body(stack, job.result_key).read())
+    return found
+
+
+def documents(stack: Stack, jobs: list[Job]) -> dict[str, dict[str, Any]]:
+    """The documents of jobs, by analysis."""
+    return {job.analysis: document(stack, job) for job in jobs}
+
+
+def rows(stack: Stack, job: Job) -> Iterator[dict[str, Any]]:
+    """A job's rows, one after the other."""
+    with gzip.open(body(stack, job.rows_key), "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)

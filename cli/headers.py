@@ -1,0 +1,57 @@
+"""What a video's header says: how long it is, and whether Rekognition can read it. A header, not a download."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LONGEST = 6 * 3600.0  # seconds; Developer Guide, "Guidelines and quotas in Amazon Rekognition"
+LARGEST = 10 * 1024**3  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A video by its header.
+
+    Attributes:
+        trouble: why Rekognition will not take it; empty if it should.
+    """
+
+    seconds: float
+    codec: str
+    width: int
+    height: int
+    rate: float
+    size: int
+    trouble: str
+
+
+def read(file: Any, size: int) -> Header:
+    """The header of `file`: a path, or an open file that can seek."""
+    import av
+
+    try:
+        with av.open(str(file) if isinstance(file, Path) else file, mode="r") as container:
+            if not container.streams.video:
+                return _none(size, "there is no video in it")
+            stream = container.streams.video[0]
+            length = container.duration / 1_000_000 if container.duration else 0.0
+            found = (stream.codec_context.name, stream.width, stream.height, float(stream.average_rate or 0))
+            return Header(length, *found, size, _trouble(found[0], container.format.name, length, size))
+    except (av.FFmpegError, ValueError):
+        return _none(size, "it is no video, or its index is missing (is it cut off?)")
+
+
+def _none(size: int, trouble: str) -> Header:
+    return Header(0.0, "", 0, 0, 0.0, size, trouble)
+
+
+def _trouble(codec: str, container: str, seconds: float, size: int) -> str:
+    if "mp4" not in container:
+        return f"it is {container}; Rekognition reads MP4 and MOV"
+    if codec != "h264":
+        return f"its codec is {codec}; Rekognition reads H.264 (ffmpeg -i IN -c:v libx264 -c:a aac OUT.mp4)"
+    if seconds > LONGEST:
+        return f"it is {seconds / 3600:.1f} hours long; Rekognition takes up to 6"
+    if size > LARGEST:
+        return "it is larger than 10 GB, Rekognition's limit"
+    return "" if seconds else "its header does not say how long it is"
