@@ -1,0 +1,46 @@
+"""Documentation that can be wrong is a test that is missing: commands, links and numbers in it are held to the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lambdas import collecting, line, results
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE))
+
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_linked_is_there(page: Path) -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()) if "://" not in link]
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_numbers_of_the_architecture_page_are_the_codes() -> None:
+    text = re.sub(r"\s+", " ", (ROOT / "docs/architecture.md").read_text())
+
+    assert f"up to {collecting.MOST_ATTEMPTS} attempts" in text
+    assert f"less than {collecting.HAND_OVER // 1000} s of the function's time" in text
+    assert f"A lease of {collecting.LEASE:.0f} s" in text
+    assert f"after {line.MOST_START_ERRORS} times REJECTED" in text
+    assert (line.FIRST_ASK, line.LONGEST_ASK) == (120, 600), "jobs that ran two minutes ... then every ten"
+    assert "jobs that ran two minutes without a word, then four, … then every ten" in text
+
+
+def test_the_results_page_names_the_places_the_code_uses() -> None:
+    text = (ROOT / "docs/results.md").read_text()
+
+    assert results.result_key("clip.mp4", "face-detection") == "results/clip.mp4/face-detection.json"
+    assert "`results/<video key>/<analysis>.json`" in text
+    assert results.result_key("k" * 1024, "face-detection").split("/")[1] in text
