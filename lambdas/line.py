@@ -60,6 +60,15 @@ class Gone(CannotStart):
     """The object is no longer there, or no longer the one that was uploaded."""
 
 
+def wrong_size(size: int) -> str | None:
+    """Why Rekognition would not take an object of `size` bytes; None if it would."""
+    if size == 0:
+        return "the object is empty"
+    if size > LARGEST_VIDEO:
+        return f"the object has {size} bytes; Rekognition takes videos of up to 10 GB"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Videos:
     """The videos, as far as starting needs to know them: are they still there."""
@@ -67,10 +76,13 @@ class Videos:
     s3: "S3Client"
 
     def check(self, job: Job) -> None:
-        """Raise Gone unless the object is there and still holds the job's content.
+        """Raise Gone unless the object is there and still holds the job's content, CannotStart if that is no video's.
 
         Rekognition is given a key, not a content: started blindly, it would analyse (and bill) whatever is there now.
         """
+        # Said when it joined already, unless that function died between registering the job and rejecting it.
+        if hopeless := wrong_size(job.size):
+            raise CannotStart(hopeless)
         version = {"VersionId": job.version_id} if job.version_id else {}
         try:
             head = self.s3.head_object(Bucket=job.bucket, Key=job.key, **version)  # type: ignore[arg-type]
@@ -147,11 +159,8 @@ class Line:
             return self._join_again(job.job_id, upload)
         logger.info("registered", extra={"analysis": job.analysis, "size": job.size})
         count(Count.JOBS_REGISTERED)
-        if job.size == 0:
-            return self._reject(job, "the object is empty")
-        if job.size > LARGEST_VIDEO:
-            return self._reject(job, f"the object has {job.size} bytes; Rekognition takes videos of up to 10 GB")
-        return True
+        hopeless = wrong_size(job.size)
+        return self._reject(job, hopeless) if hopeless else True
 
     def _join_again(self, job_id: str, upload: Upload) -> bool:
         """The same content under the same key, announced again, or uploaded again."""

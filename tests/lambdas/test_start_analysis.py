@@ -94,6 +94,21 @@ def test_an_empty_object_is_rejected_without_a_call(world: World) -> None:
     assert world.calls == {}
 
 
+def test_an_empty_object_is_rejected_without_a_call_though_its_registration_was_cut_short(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_module.Line, "_reject", lambda *_: False)  # as if the function had died just before
+    record = world.upload("clip.mp4", b"")
+    world.hear(record)
+    monkeypatch.undo()
+
+    world.hear(record)
+    world.tick()
+
+    assert world.job("clip.mp4")["state"] == "REJECTED"
+    assert world.calls == {}
+
+
 def test_a_video_too_large_is_rejected_without_a_call(world: World) -> None:
     record = world.upload("clip.mp4")
     record["s3"]["object"]["size"] = 10 * 1024**3 + 1
