@@ -1,0 +1,254 @@
+"""Results documents as what a page needs of them: one plain list of what was seen when, whatever the analysis.
+
+Documents come from Rekognition, from the local endpoint, or from a file somebody kept; a member that is missing is
+never a reason to show nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+type Document = Mapping[str, Any]
+type Box = tuple[float, float, float, float]
+"""Left, top, width, height as fractions of the frame; may reach out of it."""
+
+
+class Detection(NamedTuple):
+    """One row of any analysis."""
+
+    millis: int
+    kind: int  # index in KINDS
+    name: str
+    confidence: float
+    detail: str = ""
+    boxes: Sequence[Box] = ()
+    end: int | None = None  # of what lasts: segments, and what Rekognition has aggregated
+    landmarks: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One analysis as the page shows it."""
+
+    analysis: str
+    title: str
+    rows: str  # the member of the document that holds the list
+    read: Callable[[Mapping[str, Any], int], Iterator[Detection]]
+
+
+USUAL_STEP = 500  # ms between the frames Rekognition looks at
+LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
+TURNED, TILTED = 25.0, 20.0  # degrees of yaw and pitch from which one would say that somebody looks away
+SURE = 50.0  # an attribute that Rekognition itself gives less is not worth a word
+
+
+def _box(box: Mapping[str, Any] | None) -> tuple[Box, ...]:
+    if not box:
+        return ()
+    return ((box.get("Left", 0.0), box.get("Top", 0.0), box.get("Width", 0.0), box.get("Height", 0.0)),)
+
+
+def _between(row: Mapping[str, Any]) -> tuple[int, int | None]:
+    """When it begins, and when it ends if it lasts."""
+    begin = row.get("StartTimestampMillis", row.get("Timestamp", 0))
+    end = row.get("EndTimestampMillis")
+    return max(0, int(begin)), None if end is None else max(0, int(end))
+
+
+def _said(attribute: Mapping[str, Any] | None) -> Any:
+    """The value of a face's attribute, if it is surely so."""
+    if attribute and attribute.get("Confidence", 0.0) >= SURE:
+        return attribute.get("Value")
+    return None
+
+
+def _face_in_words(face: Mapping[str, Any]) -> str:
+    words = []
+    if age := face.get("AgeRange"):
+        words.append(f"{age.get('Low')}–{age.get('High')} years")
+    if gender := _said(face.get("Gender")):
+        words.append(str(gender).lower())
+    if emotions := face.get("Emotions"):
+        strongest = max(emotions, key=lambda emotion: emotion.get("Confidence", 0.0))
+        if strongest.get("Confidence", 0.0) >= SURE:
+            words.append(str(strongest.get("Type", "")).lower())
+    wears = {"Smile": "smiling", "Eyeglasses": "glasses", "Sunglasses": "sunglasses", "Beard": "beard"}
+    words += [word for name, word in wears.items() if _said(face.get(name))]
+    pose = face.get("Pose") or {}
+    yaw, pitch = pose.get("Yaw", 0.0), pose.get("Pitch", 0.0)
+    if abs(yaw) >= TURNED:
+        words.append("turned aside")
+    if abs(pitch) >= TILTED:
+        words.append("looks up" if pitch > 0 else "looks down")
+    if (face.get("Quality") or {}).get("Sharpness", 100.0) < 10.0:
+        words.append("blurred")
+    return ", ".join(words)
+
+
+def _faces(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
+    face = row.get("Face") or {}
+    points = {point.get("Type"): (point.get("X", 0.0), point.get("Y", 0.0)) for point in face.get("Landmarks") or ()}
+    millis, _ = _between(row)
+    yield Detection(
+        millis,
+        kind,
+        "Face",
+        face.get("Confidence", 0.0),
+        _face_in_words(face),
+        _box(face.get("BoundingBox")),
+        landmarks=[points[name] for name in LANDMARKS] if points.keys() >= set(LANDMARKS) else (),
+    )
+
+
+def _labels(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
+    label = row.get("Label") or {}
+    millis, end = _between(row)
+    boxes = [box for one in label.get("Instances") or () for box in _box(one.get("BoundingBox"))]
+    above = ", ".join(one.get("Name", "") for one in label.get("Parents") or label.get("Categories") or ())
+    detail = " · ".join(filter(None, (above, f"{len(boxes)} in the picture" if boxes else "")))
+    yield Detection(millis, kind, label.get("Name", ""), label.get("Confidence", 0.0), detail, boxes, end)
+
+
+WORD = "word"
+
+
+def _text(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
+    text = row.get("TextDetection") or {}
+    millis, _ = _between(row)
+    box = _box((text.get("Geometry") or {}).get("BoundingBox"))
+    detail = WORD if text.get("Type") == "WORD" else ""
+    yield Detection(millis, kind, text.get("DetectedText", ""), text.get("Confidence", 0.0), detail, box)
+
+
+SHOT = "Shot"
+
+
+def _segments(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
+    millis, end = _between(row)
+    from_to = " – ".join(filter(None, (row.get("StartTimecodeSMPTE"), row.get("EndTimecodeSMPTE"))))
+    if shot := row.get("ShotSegment"):
+        detail = f"number {shot.get('Index', 0) + 1}" + (f" · {from_to}" if from_to else "")
+        yield Detection(millis, kind, SHOT, shot.get("Confidence", 0.0), detail, (), end)
+    elif cue := row.get("TechnicalCueSegment"):
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cue.get("Type", "")).capitalize()
+        yield Detection(millis, kind, name, cue.get("Confidence", 0.0), from_to, (), end)
+
+
+def _moderation(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
+    label = row.get("ModerationLabel") or {}
+    millis, end = _between(row)
+    kinds = [one.get("Name", "") for one in row.get("ContentTypes") or ()]
+    detail = " · ".join(filter(None, (label.get("ParentName"), *kinds)))
+    yield Detection(millis, kind, label.get("Name", ""), label.get("Confidence", 0.0), detail, (), end)
+
+
+def _celebrities(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
+    celebrity = row.get("Celebrity") or {}
+    millis, _ = _between(row)
+    # The face says who it is; the other box is of the whole body, and often most of the picture.
+    box = _box((celebrity.get("Face") or {}).get("BoundingBox")) or _box(celebrity.get("BoundingBox"))
+    detail = ", ".join(celebrity.get("Urls") or ())
+    yield Detection(millis, kind, celebrity.get("Name", ""), celebrity.get("Confidence", 0.0), detail, box)
+
+
+UNKNOWN = "Unknown face"
+
+
+def _persons(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
+    person = row.get("Person") or {}
+    face = person.get("Face") or {}
+    millis, _ = _between(row)
+    matches = sorted(row.get("FaceMatches") or (), key=lambda match: -match.get("Similarity", 0.0))
+    names = [_name_of(match.get("Face") or {}) for match in matches]
+    detail = f"person {person.get('Index', 0)}"
+    if len(names) > 1:
+        detail += f" · or {', '.join(names[1:3])}"
+    yield Detection(
+        millis,
+        kind,
+        names[0] if names else UNKNOWN,
+        matches[0].get("Similarity", 0.0) if matches else face.get("Confidence", 0.0),
+        detail,
+        _box(face.get("BoundingBox")) or _box(person.get("BoundingBox")),
+    )
+
+
+def _name_of(face: Mapping[str, Any]) -> str:
+    return str(face.get("ExternalImageId") or face.get("UserId") or face.get("FaceId") or "a face")
+
+
+# In the order in which the page shows them.
+KINDS: Sequence[Kind] = (
+    Kind("segment-detection", "Shots", "Segments", _segments),
+    Kind("face-detection", "Faces", "Faces", _faces),
+    Kind("content-moderation", "Moderation", "ModerationLabels", _moderation),
+    Kind("celebrity-recognition", "Celebrities", "Celebrities", _celebrities),
+    Kind("face-search", "Known faces", "Persons", _persons),
+    Kind("label-detection", "Labels", "Labels", _labels),
+    Kind("text-detection", "Text", "TextDetections", _text),
+)
+INDEX = {kind.analysis: index for index, kind in enumerate(KINDS)}
+
+
+def read(documents: Mapping[str, Document]) -> list[Detection]:
+    """Everything that was seen, in order of time."""
+    found: list[Detection] = []
+    for analysis, document in documents.items():
+        if analysis not in INDEX:
+            continue
+        index = INDEX[analysis]
+        kind = KINDS[index]
+        for row in document.get(kind.rows) or ():
+            found.extend(kind.read(row, index))
+    found.sort(key=lambda one: (one.millis, one.kind))
+    return _without_words_of_lines(found)
+
+
+def _without_words_of_lines(found: list[Detection]) -> list[Detection]:
+    """Rekognition gives every line of text, and each of its words once more; the page shows the lines."""
+    text = INDEX["text-detection"]
+    lines = {one.millis for one in found if one.kind == text and one.detail != WORD}
+    return [one for one in found if one.kind != text or one.detail != WORD or one.millis not in lines]
+
+
+def words(documents: Mapping[str, Document]) -> list[str]:
+    """The words that were read, each once, the most frequent first."""
+    rows = documents.get("text-detection", {}).get("TextDetections") or ()
+    texts = [row.get("TextDetection") or {} for row in rows]
+    found = [text.get("DetectedText", "") for text in texts if text.get("Type") == "WORD"]
+    found = found or [word for text in texts for word in text.get("DetectedText", "").split()]
+    return most_frequent(found)
+
+
+def most_frequent(names: Iterable[str]) -> list[str]:
+    """Each name once, the most frequent first."""
+    count: dict[str, int] = {}
+    for name in names:
+        count[name] = count.get(name, 0) + 1
+    return sorted(count, key=lambda name: -count[name])
+
+
+def metadata(documents: Mapping[str, Document]) -> Mapping[str, Any]:
+    """VideoMetadata of whichever document has it (segments have a list of them)."""
+    for document in documents.values():
+        given = document.get("VideoMetadata")
+        if isinstance(given, list):
+            given = given[0] if given else None
+        if given:
+            return dict(given)
+    return {}
+
+
+def step(found: Iterable[Detection], kind: int) -> int:
+    """Milliseconds from one frame that was looked at to the next."""
+    times = sorted({one.millis for one in found if one.kind == kind and one.end is None})
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    # Frames without anything leave larger gaps, and two a second is what there is; faster is possible, slower is not.
+    return min(USUAL_STEP + 50, max(40, round(median(gaps)))) if gaps else USUAL_STEP
