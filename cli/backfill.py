@@ -62,14 +62,15 @@ def cost(stack: Stack, objects: Sequence[dict[str, Any]]) -> Cost:
     """About what the stack's analyses of these videos cost, from a sample if they are many."""
     with_content = [thing for thing in objects if thing["Size"]]
     sample = with_content if len(with_content) <= SAMPLE else random.sample(with_content, SAMPLE)
-    minutes, refused = 0.0, 0
-    for _, header in of_objects(stack.client("s3"), stack.videos, sample):
+    minutes, dollars, refused = 0.0, 0.0, 0
+    for key, header in of_objects(stack.client("s3"), stack.videos, sample):
         refused += bool(header.trouble)
-        minutes += 0 if header.trouble else header.seconds / 60
-    measured_bytes = sum(thing["Size"] for thing in sample)
-    if measured_bytes:
-        minutes *= sum(thing["Size"] for thing in with_content) / measured_bytes
-    return Cost(minutes, minutes * sum(prices.per_minute(stack.analyses).values()), len(sample), refused)
+        length = 0 if header.trouble else header.seconds / 60
+        minutes += length
+        dollars += length * sum(prices.per_minute(stack.rules.for_key(key)).values())
+    measured = sum(thing["Size"] for thing in sample)
+    scale = sum(thing["Size"] for thing in with_content) / measured if measured else 0.0
+    return Cost(minutes * scale, dollars * scale, len(sample), refused)
 
 
 def announce(stack: Stack, objects: Iterable[dict[str, Any]]) -> None:

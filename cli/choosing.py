@@ -1,49 +1,55 @@
-"""A choice of analyses, as people type it: ``face-detection,label-detection``, or JSON with parameters."""
-
-import json
-from typing import Any
+"""A choice of analyses, as people type it; the words are those of ``lambdas.choosing``."""
 
 from cli import terminal
 from cli.errors import NoCloud, WrongUse
-from cli.stack import Where, find
-from lambdas.analyses import chosen
+from cli.stack import Stack, Where, find
+from lambdas.analyses import CATALOGUE
+from lambdas.choosing import Choice, understood
 from lambdas.values import WrongAnalysis
 
-DEFAULT: dict[str, dict[str, Any]] = {"face-detection": {}}
+DEFAULT: Choice = {"face-detection": {}}
 EXTENSIONS = (".mp4", ".mov")
 
 
-def parsed(text: str) -> dict[str, dict[str, Any]]:
-    """The choice that `text` means, checked.
+def parsed(text: str) -> Choice:
+    """The choice that `text` means, checked and with defaults.
 
     Raises:
         WrongUse: there is no such analysis, or a parameter won't do.
     """
     try:
-        given = json.loads(text) if text.lstrip().startswith("{") else {one: {} for one in _words(text)}
-        return chosen(given)
-    except (WrongAnalysis, ValueError) as error:
-        raise WrongUse(f"--analyses {text!r}: {error}.", "--analyses face-detection,label-detection") from None
+        return understood(text)
+    except WrongAnalysis as error:
+        raise WrongUse(f"--analyses {text!r}: {error}.", f"analyses are {', '.join(CATALOGUE)}") from None
 
 
-def checked(text: str) -> str:
-    """`text` in the form in which an object carries it as its metadata ``analyses``.
+def for_upload(stack: Stack, text: str) -> str:
+    """`text` as an object carries it, in its metadata, to the stack.
 
     Raises:
-        WrongUse: as `parsed`.
+        WrongUse: as `parsed`, or this stack does not let uploaders choose that.
     """
-    parsed(text)
-    return text.strip() if text.lstrip().startswith("{") else ",".join(_words(text))
+    rules = stack.rules
+    if rules.uploads not in ("metadata", "both"):
+        raise WrongUse(
+            "This stack does not let uploaders choose by metadata (setting upload_choice).",
+            "npx cdk deploy -c upload_choice=both",
+        )
+    for name in parsed(text):
+        if name not in rules.allowed:
+            raise WrongUse(
+                f"This stack does not let uploaders choose {name}; of these it does: {', '.join(rules.allowed)}.",
+                f"npx cdk deploy -c allowed_analyses='{' '.join([*rules.allowed, name])}'",
+            )
+    if not text.isascii():
+        raise WrongUse(f"--analyses {text!r}: an object's metadata takes ASCII only.")
+    return text.strip()
 
 
-def _words(text: str) -> list[str]:
-    return text.replace(",", " ").split()
-
-
-def of_stack(where: Where) -> dict[str, dict[str, Any]]:
+def of_stack(where: Where) -> Choice:
     """What the stack does with a video; with no stack at hand, what one does that is deployed as it comes."""
     try:
-        return find(where).analyses
+        return find(where).rules.analyses
     except NoCloud as trouble:
         terminal.say(f"{trouble} So this is for {' and '.join(DEFAULT)}.")
         return DEFAULT

@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.errors import CliError, NotThere
 from cli.stack import Stack
-from lambdas.jobs import Job
+from lambdas.jobs import FINAL, Job
 
 
 def jobs_of(stack: Stack, video: str) -> tuple[str, list[Job]]:
@@ -44,7 +44,11 @@ def done(stack: Stack, video: str, analysis: str | None = None) -> tuple[str, li
         states = ", ".join(
             f"{job.analysis} is {job.state}" + (f" ({job.reason})" if job.reason else "") for job in jobs
         )
-        raise NotThere(f"{key} has no results (yet): {states}.", stack.where.command("status", key, "--watch"))
+        ended = all(job.state in FINAL for job in jobs)
+        raise NotThere(
+            f"{key} has no results{'' if ended else ' yet'}: {states.removesuffix('.')}.",
+            stack.where.command("retry", key) if ended else stack.where.command("status", key, "--watch"),
+        )
     return key, finished
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.errors import NoCloud, NotThere, near
 from cli.table import Table
+from lambdas.choosing import Route, Rules
 from lambdas.clock import Clock
 
 if TYPE_CHECKING:
@@ -112,11 +113,18 @@ class Stack:
         """What the stack takes for videos: ``(".mp4", ".mov")``."""
         return tuple(self.output("VideoExtensions").lower().split(","))
 
-    @property
-    def analyses(self) -> dict[str, dict[str, Any]]:
-        """What the stack does with a video that says nothing else."""
-        chosen: dict[str, dict[str, Any]] = json.loads(self.output("Analyses"))
-        return chosen
+    @cached_property
+    def rules(self) -> Rules:
+        """Which analyses an upload gets."""
+        allowed = self.outputs.get("AllowedAnalyses", "none")
+        return Rules(
+            analyses=json.loads(self.output("Analyses")),
+            routes=[
+                Route(route["prefix"], route["analyses"]) for route in json.loads(self.outputs.get("Routes", "[]"))
+            ],
+            uploads=self.outputs.get("UploadChoice", "none"),
+            allowed=() if allowed == "none" else tuple(allowed.split(",")),
+        )
 
     @cached_property
     def table(self) -> Table:

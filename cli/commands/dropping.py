@@ -13,6 +13,7 @@ from cli.terminal import many
 
 if TYPE_CHECKING:
     from cli.estimating import Estimate
+    from lambdas.choosing import Choice
 
 MOST_SKIPPED = 10  # named one by one; the rest is a number
 
@@ -20,7 +21,7 @@ MOST_SKIPPED = 10  # named one by one; the rest is a number
 @click.command(short_help="Put files and folders into the videos bucket.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--prefix", default="", metavar="FOLDER/", help="Put before every key.")
-@click.option("--analyses", metavar="NAMES", help="What is done with these videos, instead of the stack's own choice.")
+@click.option("--analyses", metavar="CHOICE", help="What is done with these videos, instead of the stack's own choice.")
 @click.option("--again", is_flag=True, help="Also what is there already.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go where.")
 @with_stack
@@ -33,10 +34,16 @@ def upload(stack: Stack, paths: tuple[Path, ...], prefix: str, analyses: str | N
     rekognition-batch upload ads/ --analyses label-detection,text-detection
 
     A folder takes its name along: interviews/anna.mp4. What is no video is left out, with a word.
+
+    \b
+    CHOICE names analyses, with parameters if need be, or none:
+      face-detection,text-detection
+      label-detection:MinConfidence=80
+      segment-detection:SegmentTypes=SHOT+TECHNICAL_CUE
     """
     from cli import choosing, uploading
 
-    choice = choosing.checked(analyses) if analyses else None
+    choice = choosing.for_upload(stack, analyses) if analyses else None
     items, skipped = uploading.plan(paths, prefix, stack.extensions)
     for one in skipped[:MOST_SKIPPED]:
         terminal.say(f"Left out: {one.path}: {one.why}.")
@@ -85,7 +92,8 @@ def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool)
     rekognition-batch backfill --dry-run
     rekognition-batch backfill --prefix 2019/ --yes
 
-    They join the line like any upload. What has a job already is left out, however it ended (see retry).
+    They join the line like any upload. What has a job already is left out, however it ended (see retry). The price is
+    that of the stack's own choice of analyses; what an uploader asked for in an object's metadata is done all the same.
     """
     from cli import backfill as filling
 
@@ -100,7 +108,7 @@ def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool)
         keys = [thing["Key"] for thing in found]
         terminal.data({"videos": len(found), "minutes": cost.minutes, "usd": cost.dollars, "keys": keys})
         return
-    terminal.say(_priced(stack, len(found), cost))
+    terminal.say(_priced(len(found), cost))
     if dry_run:
         for thing in found:
             click.echo(terminal.printable(thing["Key"]))
@@ -110,7 +118,7 @@ def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool)
     terminal.say(f"{many(len(found), 'video')} announced: {stack.where.command('status', '--watch')}")
 
 
-def _priced(stack: Stack, videos: int, cost: Any) -> str:
+def _priced(videos: int, cost: Any) -> str:
     from cli import prices
 
     about = f" (reckoned from {cost.measured} of them)" if cost.measured < videos else ""
@@ -118,14 +126,14 @@ def _priced(stack: Stack, videos: int, cost: Any) -> str:
         cost.refused
     )
     return (
-        f"{many(videos, 'video')}, {cost.minutes:,.1f} minutes{about}, {' and '.join(stack.analyses)}: "
+        f"{many(videos, 'video')}, {cost.minutes:,.1f} minutes{about}, "
         f"${cost.dollars:,.2f} ({prices.as_of()}).{refused}"
     )
 
 
 @click.command(short_help="What videos would cost, by their headers.")
 @click.argument("paths", metavar="PATH|s3://...", nargs=-1, required=True)
-@click.option("--analyses", metavar="NAMES", help="Instead of the stack's own choice.")
+@click.option("--analyses", metavar="CHOICE", help="Instead of the stack's own choice.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @with_where
 def estimate(where: Where, paths: tuple[str, ...], analyses: str | None, as_json: bool) -> int:
@@ -170,7 +178,7 @@ def _priced_row(one: "Estimate") -> tuple[str, ...]:
     )
 
 
-def _estimates(where: Where, paths: tuple[str, ...], choice: dict[str, dict[str, Any]]) -> Any:
+def _estimates(where: Where, paths: tuple[str, ...], choice: "Choice") -> Any:
     from cli import choosing, estimating, uploading
 
     for path in paths:
@@ -185,7 +193,7 @@ def _estimates(where: Where, paths: tuple[str, ...], choice: dict[str, dict[str,
             yield estimating.estimate(str(item.path), estimating.of_file(item.path), choice)
 
 
-def _of_s3(where: Where, address: str, choice: dict[str, dict[str, Any]]) -> Any:
+def _of_s3(where: Where, address: str, choice: "Choice") -> Any:
     from cli import choosing, estimating
     from cli.stack import find
 
