@@ -47,7 +47,11 @@ ENVIRONMENT = {
     "JOB_FINISHED_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:job-finished",
     "PUBLISHER_ROLE_ARN": "arn:aws:iam::123456789012:role/publisher",
     "VIDEO_EXTENSIONS": ".mp4,.mov",
+    "MAX_RUNNING_JOBS": "0",
     "ANALYSES": '{"face-detection": {"FaceAttributes": "DEFAULT"}}',
+    "ROUTES": "[]",
+    "UPLOAD_CHOICE": "both",
+    "ALLOWED_ANALYSES": "face-detection,label-detection,content-moderation,text-detection,segment-detection",
     "POWERTOOLS_SERVICE_NAME": "bench",
 }
 

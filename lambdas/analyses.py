@@ -211,13 +211,12 @@ def analysis_named(name: str) -> Analysis:
 
 
 def chosen(choice: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """A choice of analyses, ``{"face-detection": {"FaceAttributes": "ALL"}}``, checked and with defaults filled in.
+    """A choice of analyses, ``{"face-detection": {"FaceAttributes": "ALL"}}``, checked and with defaults filled in. An
+    empty one is a choice too.
 
     Raises:
-        WrongAnalysis: nothing is chosen, or something Rekognition doesn't have.
+        WrongAnalysis: something is chosen that Rekognition doesn't have.
     """
-    if not choice:
-        raise WrongAnalysis(f"no analysis is chosen; choose from {', '.join(CATALOGUE)}")
     for name, given in choice.items():
         if not isinstance(given, Mapping):
             raise WrongAnalysis(f'{name}: parameters are an object like {{"FaceAttributes": "ALL"}}, not {given!r}')

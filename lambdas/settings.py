@@ -4,9 +4,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from lambdas.analyses import chosen
+from lambdas.choosing import Route, Rules
 from lambdas.errors import WrongSettings
 
 
@@ -21,7 +21,7 @@ class Settings:
     publisher_role_arn: str
     video_extensions: tuple[str, ...]
     most_running: int | None  # the operator's cap; None: as many as Rekognition lets
-    analyses: Mapping[str, Mapping[str, Any]]
+    rules: Rules  # which analyses an upload gets
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -39,7 +39,14 @@ class Settings:
                 publisher_role_arn=environment["PUBLISHER_ROLE_ARN"],
                 video_extensions=tuple(environment["VIDEO_EXTENSIONS"].lower().split(",")),
                 most_running=int(environment["MAX_RUNNING_JOBS"]) or None,
-                analyses=chosen(json.loads(environment["ANALYSES"])),
+                rules=Rules(
+                    analyses=chosen(json.loads(environment["ANALYSES"])),
+                    routes=tuple(
+                        Route(route["prefix"], chosen(route["analyses"])) for route in json.loads(environment["ROUTES"])
+                    ),
+                    uploads=environment["UPLOAD_CHOICE"],
+                    allowed=tuple(environment["ALLOWED_ANALYSES"].split(",")),
+                ),
             )
         except KeyError as error:
             raise WrongSettings(f"the environment variable {error} is missing") from error

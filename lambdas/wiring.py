@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from lambdas.choosing import Chooser
 from lambdas.clock import Clock
 from lambdas.collecting import Collector
 from lambdas.jobs import Jobs
@@ -68,7 +69,7 @@ def line() -> Line:
         queue,
         bus,
         clock(),
-        choice=given.analyses,
+        chooser=Chooser(client("s3"), given.rules),
         most_running=given.most_running,
     )
 

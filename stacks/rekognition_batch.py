@@ -64,7 +64,10 @@ class RekognitionBatch(Stack):
             "PUBLISHER_ROLE_ARN": publisher.role_arn,
             "VIDEO_EXTENSIONS": ",".join(settings.video_extensions),
             "MAX_RUNNING_JOBS": str(settings.max_running_jobs),
-            "ANALYSES": json.dumps(settings.analyses),
+            "ANALYSES": json.dumps(settings.analyses, separators=(",", ":")),
+            "ROUTES": json.dumps(settings.routes, separators=(",", ":")),
+            "UPLOAD_CHOICE": settings.upload_choice,
+            "ALLOWED_ANALYSES": ",".join(settings.allowed_analyses),
         }
         start = Handler(
             self,
@@ -112,11 +115,11 @@ class RekognitionBatch(Stack):
             targets=[targets.LambdaFunction(start, retry_attempts=0, max_event_age=Duration.minutes(1))],
         )
 
-        operations = [CATALOGUE[name] for name in settings.analyses]
-        allow(start, ["*"], *(f"rekognition:{operation.start_operation}" for operation in operations))
-        allow(collect, ["*"], *(f"rekognition:{operation.get_operation}" for operation in operations))
+        self._allow_rekognition(start, collect, settings)
         # Rekognition reads the video with the rights of who calls Start, and announces with a role it is passed.
         allow(start, [videos.arn_for_objects("*")], "s3:GetObject", "s3:GetObjectVersion")
+        if settings.upload_choice in ("tags", "both"):
+            allow(start, [videos.arn_for_objects("*")], "s3:GetObjectTagging", "s3:GetObjectVersionTagging")
         allow(start, [publisher.role_arn], "iam:PassRole", StringEquals={"iam:PassedToService": REKOGNITION})
         # Without ListBucket, S3 answers 403 for an object that isn't there, and "deleted" would read as "forbidden".
         allow(start, [videos.bucket_arn], "s3:ListBucket")
@@ -161,9 +164,30 @@ class RekognitionBatch(Stack):
             ("TickRule", tick.rule_name),
             ("VideoExtensions", ",".join(settings.video_extensions)),
             ("Analyses", json.dumps(settings.analyses)),
+            ("Routes", json.dumps(settings.routes)),
+            ("UploadChoice", settings.upload_choice),
+            ("AllowedAnalyses", ",".join(settings.uploaders_choose_from) or "none"),
         ):
             CfnOutput(self, name, value=value)
         acknowledged.findings(self, videos=videos, results=results)
+
+    def _allow_rekognition(self, start: Handler, collect: Handler, settings: Settings) -> None:
+        """Let the functions call what may come to be called, and no other operation."""
+        search = CATALOGUE["face-search"]
+        without_resource = [analysis for analysis in settings.analyses_in_use if analysis != search]
+        if without_resource:
+            allow(start, ["*"], *(f"rekognition:{analysis.start_operation}" for analysis in without_resource))
+        # Of all these operations, one has a resource to name: the collection that is searched.
+        ids = {choice[search.name]["CollectionId"] for choice in settings.choices if search.name in choice}
+        if search.name in settings.uploaders_choose_from:
+            ids = {"*"}
+        if ids:
+            collections = [
+                self.format_arn(service="rekognition", resource="collection", resource_name=name)
+                for name in sorted(ids)
+            ]
+            allow(start, collections, f"rekognition:{search.start_operation}")
+        allow(collect, ["*"], *(f"rekognition:{analysis.get_operation}" for analysis in settings.analyses_in_use))
 
     def _announce_uploads(self, videos: s3.IBucket, uploads: WorkQueue) -> None:
         """Have every new object of the videos bucket announced in the uploads queue."""

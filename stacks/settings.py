@@ -12,7 +12,7 @@ from typing import Any
 
 from aws_cdk import RemovalPolicy
 
-from lambdas.analyses import chosen
+from lambdas.analyses import CATALOGUE, Analysis, chosen
 from lambdas.values import WrongAnalysis
 
 # CloudWatch Logs takes no other numbers (PutRetentionPolicy).
@@ -42,6 +42,13 @@ LOG_RETENTION_DAYS = (
 )
 
 
+# Bytes of JSON. Lambda gives all of a function's environment 4 KB (AWS Lambda Developer Guide, "Quotas"), and names and
+# addresses take the rest.
+ROOM_FOR_CHOICES = 3000
+
+UPLOAD_CHOICES = ("metadata", "tags", "both", "none")
+
+
 class WrongSetting(ValueError):
     """A setting is unknown or its value won't do; the text names the key, shows the value and says what would do."""
 
@@ -67,6 +74,17 @@ class Settings:
         default_factory=lambda: {"face-detection": {"FaceAttributes": "DEFAULT"}},
         metadata={"text": "What is done with each video, with Rekognition's own parameters."},
     )
+    routes: tuple[Mapping[str, Any], ...] = _setting(
+        (),
+        "What is done under certain prefixes instead; the longest wins. No analyses: nothing, the upload is ignored.",
+    )
+    upload_choice: str = _setting(
+        "both",
+        "Where an uploader may ask for other analyses: in the object's `metadata`, its `tags`, `both` or `none`.",
+    )
+    allowed_analyses: tuple[str, ...] = _setting(
+        tuple(name for name in CATALOGUE if name != "face-search"), "What an uploader may ask for."
+    )
     max_running_jobs: int = _setting(
         0, "Lower cap on jobs at a time, to leave slots to others in the account. 0: as many as Rekognition lets."
     )
@@ -77,11 +95,40 @@ class Settings:
         False, "Encrypt with a KMS key of the stack's own ($1 a month) instead of keys that AWS owns (free)."
     )
     log_retention_days: int = _setting(30, "Days that the functions' logs are kept.")
+    query_scan_limit_gb: int = _setting(
+        10, "Most that one Athena query may read, in GB. Athena asks about $5 per 1,000."
+    )
 
     @property
     def removal_policy(self) -> RemovalPolicy:
         """What happens to whatever holds data when the stack is deleted."""
         return RemovalPolicy.RETAIN if self.retain_data else RemovalPolicy.DESTROY
+
+    @property
+    def choices(self) -> list[Mapping[str, Mapping[str, Any]]]:
+        """The analyses as the operator chose them: by default, and by each route."""
+        return [self.analyses, *(route["analyses"] for route in self.routes)]
+
+    @property
+    def uploaders_choose_from(self) -> tuple[str, ...]:
+        """The analyses that uploaders may ask for."""
+        return () if self.upload_choice == "none" else self.allowed_analyses
+
+    @property
+    def analyses_in_use(self) -> list[Analysis]:
+        """The analyses that may come to be done, by anybody's choice."""
+        names = {name for choice in self.choices for name in choice} | set(self.uploaders_choose_from)
+        return [analysis for name, analysis in CATALOGUE.items() if name in names]
+
+    def __post_init__(self) -> None:
+        used = len(json.dumps([self.analyses, self.routes]).encode())
+        if used > ROOM_FOR_CHOICES:
+            raise WrongSetting(
+                f"analyses and routes take {used} bytes as JSON; {ROOM_FOR_CHOICES} have room beside what else "
+                "the functions are told (Lambda's environment is 4 KB): fewer routes, or let uploaders say it"
+            )
+        if not any(self.choices) and not self.uploaders_choose_from:
+            raise WrongSetting(f"analyses is {{}}, and nobody else chooses any; choose from {', '.join(CATALOGUE)}")
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> "Settings":
@@ -160,13 +207,63 @@ def _extensions(key: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(extension.lower() for extension in value))
 
 
+def _json(key: str, value: Any, would_do: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise _wrong(key, value, f"{would_do}, in JSON ({error})") from error
+
+
+def _routes(key: str, value: Any) -> tuple[dict[str, Any], ...]:
+    would_do = 'it takes a list like [{"prefix": "ads/", "analyses": {"label-detection": {}}}]'
+    value = _json(key, value, would_do)
+    if not isinstance(value, (list, tuple)):
+        raise _wrong(key, value, would_do)
+    routes: dict[str, dict[str, Any]] = {}
+    for number, route in enumerate(value):
+        here = f"{key}[{number}]"
+        if not isinstance(route, Mapping) or set(route) != {"prefix", "analyses"}:
+            raise _wrong(here, route, would_do)
+        prefix = route["prefix"]
+        if not isinstance(prefix, str) or not prefix or len(prefix.encode()) > 1024:
+            raise _wrong(
+                f"{here}.prefix", prefix, "it takes how keys begin: ads/ (everything else is setting analyses)"
+            )
+        if prefix in routes:
+            raise _wrong(f"{here}.prefix", prefix, "another route has it already")
+        routes[prefix] = {"prefix": prefix, "analyses": _analyses(f"{here}.analyses", route["analyses"])}
+    return tuple(routes.values())
+
+
+def _upload_choice(key: str, value: Any) -> str:
+    if value in UPLOAD_CHOICES:
+        return str(value)
+    raise _wrong(key, value, f"it takes {' or '.join(UPLOAD_CHOICES)}")
+
+
+def _allowed(key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    would_do = f"it takes names of {', '.join(CATALOGUE)}"
+    if not isinstance(value, (list, tuple)) or not value:
+        raise _wrong(key, value, f"{would_do}; for none, set upload_choice to none")
+    for name in value:
+        if name not in CATALOGUE:
+            raise _wrong(key, name, would_do)
+    return tuple(name for name in CATALOGUE if name in value)
+
+
+def _gigabytes(key: str, value: Any) -> int:
+    if str(value).isdecimal() and int(value) > 0 and not isinstance(value, bool):
+        return int(value)
+    raise _wrong(key, value, "it takes a whole number, 1 or more")
+
+
 def _analyses(key: str, value: Any) -> dict[str, dict[str, Any]]:
     would_do = 'it takes an object like {"face-detection": {"FaceAttributes": "ALL"}}'
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise _wrong(key, value, f"{would_do}, in JSON ({error})") from error
+    value = _json(key, value, would_do)
     if not isinstance(value, Mapping):
         raise _wrong(key, value, would_do)
     try:
@@ -180,8 +277,12 @@ _READ: Mapping[str, Callable[[str, Any], Any]] = {
     "videos_bucket": _bucket,
     "video_extensions": _extensions,
     "analyses": _analyses,
+    "routes": _routes,
+    "upload_choice": _upload_choice,
+    "allowed_analyses": _allowed,
     "max_running_jobs": _count,
     "retain_data": _flag,
     "customer_managed_key": _flag,
     "log_retention_days": _days,
+    "query_scan_limit_gb": _gigabytes,
 }

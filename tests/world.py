@@ -30,6 +30,9 @@ ENVIRONMENT = {
     "VIDEO_EXTENSIONS": ".mp4,.mov",
     "MAX_RUNNING_JOBS": "0",
     "ANALYSES": '{"face-detection": {"FaceAttributes": "DEFAULT"}}',
+    "ROUTES": "[]",
+    "UPLOAD_CHOICE": "both",
+    "ALLOWED_ANALYSES": "face-detection,label-detection,content-moderation,text-detection,segment-detection",
     "POWERTOOLS_SERVICE_NAME": "test",
 }
 

@@ -124,13 +124,13 @@ def test_defaults_and_examples_would_do(analysis) -> None:
 
 
 def test_a_choice_gets_its_defaults() -> None:
+    assert chosen({}) == {}
     assert chosen({"face-detection": {}}) == {"face-detection": {"FaceAttributes": "DEFAULT"}}
 
 
 @pytest.mark.parametrize(
     ("choice", "says"),
     [
-        ({}, "choose from face-detection"),
         ({"face-detect": {}}, "did you mean 'face-detection'"),
         ({"face-detection": {"FaceAttribute": "ALL"}}, "did you mean 'FaceAttributes'"),
         ({"face-detection": {"FaceAttributes": "SOME"}}, "'SOME'; it takes DEFAULT or ALL"),

@@ -36,6 +36,15 @@ def test_cdks_own_context_is_not_ours() -> None:
         ({"video_extensions": [".mov"]}, "video_extensions", (".mov",)),
         ({"analyses": '{"face-detection": {}}'}, "analyses", {"face-detection": {"FaceAttributes": "DEFAULT"}}),
         ({"max_running_jobs": "5"}, "max_running_jobs", 5),
+        (
+            {"routes": '[{"prefix": "ads/", "analyses": {"segment-detection": {"SegmentTypes": ["SHOT"]}}}]'},
+            "routes",
+            ({"prefix": "ads/", "analyses": {"segment-detection": {"SegmentTypes": ["SHOT"]}}},),
+        ),
+        ({"routes": [{"prefix": "drafts/", "analyses": {}}]}, "routes", ({"prefix": "drafts/", "analyses": {}},)),
+        ({"upload_choice": "metadata"}, "upload_choice", "metadata"),
+        ({"allowed_analyses": "text-detection,face-search"}, "allowed_analyses", ("text-detection", "face-search")),
+        ({"query_scan_limit_gb": "50"}, "query_scan_limit_gb", 50),
         ({"stack_name": "Second"}, "stack_name", "Second"),
         ({"videos_bucket": "our-videos"}, "videos_bucket", "our-videos"),
         ({"customer_managed_key": "true"}, "customer_managed_key", True),
@@ -49,7 +58,7 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
     ("given", "says"),
     [
         ({"retain": "false"}, "'retain' is no setting; did you mean 'retain_data'?"),
-        ({"zzz": "1"}, "'zzz' is no setting; the settings are analyses, "),
+        ({"zzz": "1"}, "'zzz' is no setting; the settings are allowed_analyses, "),
         ({"retain_data": "no"}, "retain_data is 'no'; it takes true or false"),
         ({"retain_data": 1}, "retain_data is 1; it takes true or false"),
         ({"log_retention_days": "8"}, "log_retention_days is '8'; CloudWatch Logs takes 1, 3, 5"),
@@ -63,6 +72,24 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
         ({"analyses": "face-detection"}, "analyses is 'face-detection'; it takes an object like"),
         ({"analyses": '{"face-detect": {}}'}, "there is no analysis 'face-detect'; did you mean 'face-detection'?"),
         ({"analyses": {"face-detection": {"FaceAttributes": "some"}}}, "it takes DEFAULT or ALL"),
+        ({"analyses": {"segment-detection": {}}}, "segment-detection needs SegmentTypes"),
+        (
+            {"analyses": {}, "upload_choice": "none"},
+            "analyses is {}, and nobody else chooses any; choose from face-det",
+        ),
+        ({"routes": "ads/"}, "routes is 'ads/'; it takes a list like [{"),
+        ({"routes": [{"prefix": "ads/"}]}, "routes[0] is {'prefix': 'ads/'}; it takes a list like"),
+        ({"routes": [{"prefix": "", "analyses": {}}]}, "routes[0].prefix is ''; it takes how keys begin"),
+        ({"routes": [{"prefix": "a", "analyses": {}}] * 2}, "routes[1].prefix is 'a'; another route has it already"),
+        (
+            {"routes": [{"prefix": "a", "analyses": {"labels": {}}}]},
+            "routes[0].analyses is {'labels': {}}; there is no",
+        ),
+        ({"routes": [{"prefix": f"{n}/", "analyses": {}} for n in range(99)]}, "3000 have room"),
+        ({"upload_choice": "yes"}, "upload_choice is 'yes'; it takes metadata or tags or both or none"),
+        ({"allowed_analyses": "faces"}, "allowed_analyses is 'faces'; it takes names of face-detection, label-"),
+        ({"allowed_analyses": []}, "allowed_analyses is []; it takes names of"),
+        ({"query_scan_limit_gb": 0}, "query_scan_limit_gb is 0; it takes a whole number, 1 or more"),
     ],
 )
 def test_a_wrong_one_is_refused_with_key_value_and_what_would_do(given: dict[str, Any], says: str) -> None:
@@ -82,10 +109,23 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
         "videos_bucket": '""',
         "video_extensions": '[".mp4", ".mov"]',
         "analyses": '{"face-detection": {"FaceAttributes": "DEFAULT"}}',
+        "routes": "[]",
+        "upload_choice": "both",
+        "allowed_analyses": json.dumps(
+            [
+                "face-detection",
+                "label-detection",
+                "content-moderation",
+                "text-detection",
+                "celebrity-recognition",
+                "segment-detection",
+            ]
+        ),
         "max_running_jobs": "0",
         "retain_data": "true",
         "customer_managed_key": "false",
         "log_retention_days": "30",
+        "query_scan_limit_gb": "10",
     }
     assert Settings() == Settings.from_context(
         {name: json.loads(text) if text[:1] in '[{"' else text for name, text in documented.items()}

@@ -27,6 +27,17 @@ LOGICAL_IDS = {
 }
 
 
+# All but face search, which an operator has to allow: it looks for people.
+UPLOADERS_CHOOSE_FROM = (
+    "FaceDetection",
+    "LabelDetection",
+    "ContentModeration",
+    "TextDetection",
+    "CelebrityRecognition",
+    "SegmentDetection",
+)
+
+
 def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
     return template.find_resources(kind)
 
@@ -190,9 +201,11 @@ def test_the_starting_function_may_do_exactly_this(template: Template) -> None:
         "iam:PassRole",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
-        "rekognition:StartFaceDetection",
+        *(f"rekognition:Start{operation}" for operation in UPLOADERS_CHOOSE_FROM),
         "s3:GetObject",
+        "s3:GetObjectTagging",
         "s3:GetObjectVersion",
+        "s3:GetObjectVersionTagging",
         "s3:ListBucket",
         "sqs:ChangeMessageVisibility",
         "sqs:DeleteMessage",
@@ -210,7 +223,7 @@ def test_the_collecting_function_may_do_exactly_this(template: Template) -> None
         "events:PutEvents",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
-        "rekognition:GetFaceDetection",
+        *(f"rekognition:Get{operation}" for operation in UPLOADERS_CHOOSE_FROM),
         "s3:AbortMultipartUpload",
         "s3:DeleteObject",
         "s3:GetObject",
@@ -224,6 +237,70 @@ def test_the_collecting_function_may_do_exactly_this(template: Template) -> None
         "sqs:ReceiveMessage",
         "sqs:SendMessage",
     }
+
+
+def rekognition_actions(template: Template) -> set[str]:
+    found = actions(template, "StartAnalysis") | actions(template, "CollectResults")
+    return {action for action in found if action.startswith("rekognition:")}
+
+
+def test_without_a_choice_by_uploaders_only_what_the_operator_chose_is_allowed(
+    with_settings: Callable[..., Template],
+) -> None:
+    template = with_settings(
+        upload_choice="none", routes='[{"prefix": "ads/", "analyses": {"label-detection": {}, "text-detection": {}}}]'
+    )
+
+    assert rekognition_actions(template) == {
+        f"rekognition:{verb}{operation}"
+        for verb in ("Start", "Get")
+        for operation in ("FaceDetection", "LabelDetection", "TextDetection")
+    }
+    assert "s3:GetObjectTagging" not in actions(template, "StartAnalysis")
+
+
+def test_what_uploaders_may_choose_is_what_is_allowed(with_settings: Callable[..., Template]) -> None:
+    template = with_settings(upload_choice="metadata", allowed_analyses="text-detection")
+
+    assert {action for action in rekognition_actions(template) if "Start" in action} == {
+        "rekognition:StartFaceDetection",
+        "rekognition:StartTextDetection",
+    }
+    assert "s3:GetObjectTagging" not in actions(template, "StartAnalysis")
+
+
+@pytest.mark.parametrize(
+    ("settings", "collections"),
+    [
+        ({"analyses": '{"face-search": {"CollectionId": "staff"}}'}, ["staff"]),
+        (
+            {
+                "analyses": '{"face-search": {"CollectionId": "staff"}}',
+                "routes": '[{"prefix": "vip/", "analyses": {"face-search": {"CollectionId": "guests"}}}]',
+            },
+            ["guests", "staff"],
+        ),
+        ({"allowed_analyses": "face-search label-detection"}, ["*"]),
+    ],
+)
+def test_faces_are_searched_in_named_collections_only(
+    with_settings: Callable[..., Template], settings: dict[str, str], collections: list[str]
+) -> None:
+    template = with_settings(**settings)
+
+    [search] = [s for s in statements(template, "StartAnalysis") if s["Action"] == "rekognition:StartFaceSearch"]
+    arns = search["Resource"] if isinstance(search["Resource"], list) else [search["Resource"]]
+    assert [arn["Fn::Join"][1][-1].removeprefix(":collection/") for arn in arns] == collections
+
+
+def test_routes_and_what_uploaders_may_say_reach_the_functions(with_settings: Callable[..., Template]) -> None:
+    template = with_settings(
+        routes='[{"prefix": "ads/", "analyses": {}}]', upload_choice="tags", allowed_analyses="text-detection"
+    )
+
+    told = functions(template)["start_analysis"]["Environment"]["Variables"]
+    assert json.loads(told["ROUTES"]) == [{"prefix": "ads/", "analyses": {}}]
+    assert (told["UPLOAD_CHOICE"], told["ALLOWED_ANALYSES"]) == ("tags", "text-detection")
 
 
 def test_only_rekognitions_calls_are_allowed_on_everything(template: Template) -> None:

@@ -1,0 +1,288 @@
+"""Which analyses an upload gets: the uploader's words, else the longest route, else the default."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lambdas.analyses import CATALOGUE, analysis_named
+from lambdas.choosing import Route, Rules, understood
+from lambdas.values import WrongAnalysis
+from tests.world import World, world as make_world
+
+LABELS = {"label-detection": {"MinConfidence": 50, "SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}}
+FACES = {"face-detection": {"FaceAttributes": "DEFAULT"}}
+TAG = re.compile(r"[A-Za-z0-9 +\-=._:/@]{0,256}")
+
+
+def routes(**analyses: Any) -> str:
+    return json.dumps([{"prefix": prefix.replace("_", "/"), "analyses": chosen} for prefix, chosen in analyses.items()])
+
+
+def analyses_of(world: World, key: str) -> set[str]:
+    return {job["analysis"] for job in world.jobs() if job["key"] == key}
+
+
+class TestRoutes:
+    def test_the_longest_prefix_wins(self) -> None:
+        rules = Rules(FACES, (Route("ads/", {}), Route("ads/new/", LABELS), Route("a", FACES)))
+
+        assert rules.for_key("ads/new/x.mp4") == LABELS
+        assert rules.for_key("ads/x.mp4") == {}
+        assert rules.for_key("another.mp4") == FACES
+        assert rules.for_key("x/ads/new/x.mp4") == FACES
+
+    def test_an_upload_gets_what_its_route_says(self) -> None:
+        with make_world(ROUTES=routes(ads_={"label-detection": {"MinConfidence": 80}, "text-detection": {}})) as world:
+            world.drop("ads/x.mp4")
+            world.drop("x.mp4")
+            world.settle()
+
+            assert analyses_of(world, "ads/x.mp4") == {"label-detection", "text-detection"}
+            assert analyses_of(world, "x.mp4") == {"face-detection"}
+            assert world.result("results/ads/x.mp4/label-detection.json")["JobStatus"] == "SUCCEEDED"
+
+    def test_a_route_to_nothing_ignores_the_upload_and_says_so(
+        self, log_lines: Callable[[], list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with make_world(ROUTES=routes(drafts_={})) as world:
+            world.drop("drafts/x.mp4")
+
+            assert world.jobs() == []
+            assert [line["message"] for line in log_lines()] == ["ignored: no analysis is chosen for it"]
+            assert json.loads(capsys.readouterr().out)["UploadsIgnored"] == [1]
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("text", "means"),
+        [
+            ("label-detection", {"label-detection": {}}),
+            ("label-detection:MinConfidence=80", {"label-detection": {"MinConfidence": 80}}),
+            (
+                " label-detection:MinConfidence=80.5:AggregateBy=SEGMENTS   face-detection:FaceAttributes=ALL ",
+                {
+                    "label-detection": {"MinConfidence": 80.5, "AggregateBy": "SEGMENTS"},
+                    "face-detection": {"FaceAttributes": "ALL"},
+                },
+            ),
+            ("face-detection, text-detection", {"face-detection": {}, "text-detection": {}}),
+            (
+                "segment-detection:SegmentTypes=SHOT+TECHNICAL_CUE:Filters.ShotFilter.MinSegmentConfidence=60"
+                ":Filters.TechnicalCueFilter.BlackFrame.MaxPixelThreshold=0.1",
+                {
+                    "segment-detection": {
+                        "SegmentTypes": ["SHOT", "TECHNICAL_CUE"],
+                        "Filters": {
+                            "ShotFilter": {"MinSegmentConfidence": 60},
+                            "TechnicalCueFilter": {"BlackFrame": {"MaxPixelThreshold": 0.1}},
+                        },
+                    }
+                },
+            ),
+            (
+                "label-detection:Settings.GeneralLabels.LabelInclusionFilters=Car+Bicycle",
+                {"label-detection": {"Settings": {"GeneralLabels": {"LabelInclusionFilters": ["Bicycle", "Car"]}}}},
+            ),
+            ("face-search:CollectionId=our_staff-1.2", {"face-search": {"CollectionId": "our_staff-1.2"}}),
+        ],
+    )
+    def test_a_choice_fits_a_tag_and_means_what_json_says(self, text: str, means: dict[str, Any]) -> None:
+        assert understood(text) == understood(json.dumps(means))
+        assert TAG.fullmatch(text.replace(",", ""))
+
+    def test_none_is_a_choice(self) -> None:
+        assert understood("none") == understood("{}") == {}
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("", "names no analysis; 'none' would mean none"),
+            ("labels", "there is no analysis 'labels'"),
+            ("label-detection label-detection", "named twice"),
+            ("label-detection:MinConfidence", "'MinConfidence' is no Parameter=value"),
+            ("label-detection:MinConfidense=5", "no parameter 'MinConfidense'; did you mean 'MinConfidence'?"),
+            ("label-detection:MinConfidence=high", "'high'; it takes a number from 0 to 100"),
+            ("label-detection:MinConfidence.Very=5", "no parameter 'MinConfidence.Very'; it takes none"),
+            ("label-detection:Settings=5", "given one by one: label-detection: Settings.GeneralLabels=..."),
+            ("text-detection:Filters.RegionsOfInterest=5", "in a tag its members are given one by one"),
+            ("segment-detection", "needs SegmentTypes"),
+            ("none face-detection", "there is no analysis 'none'"),
+            ('{"label-detection": {}', "that is no JSON"),
+            ('{"label-detection": []}', "parameters are an object"),
+        ],
+    )
+    def test_wrong_words_are_refused_with_what_would_do(self, text: str, says: str) -> None:
+        with pytest.raises(WrongAnalysis, match=re.escape(says)):
+            understood(text)
+
+    @pytest.mark.parametrize("analysis", CATALOGUE.values(), ids=list(CATALOGUE))
+    def test_json_takes_every_parameter(self, analysis) -> None:
+        given = analysis.parameters(analysis.example)
+
+        assert understood(json.dumps({analysis.name: given})) == {analysis.name: given}
+
+
+class TestUploaders:
+    def test_metadata_asks_for_several_analyses_which_are_several_jobs(self, world: World) -> None:
+        world.drop(
+            "x.mp4", analyses="label-detection:MinConfidence=80 segment-detection:SegmentTypes=SHOT text-detection"
+        )
+        world.settle()
+
+        jobs = {job["analysis"]: job for job in world.jobs()}
+        assert set(jobs) == {"label-detection", "segment-detection", "text-detection"}
+        assert json.loads(jobs["label-detection"]["parameters"])["MinConfidence"] == 80
+        assert {job["state"] for job in jobs.values()} == {"SUCCEEDED"}
+        assert len({job["rekognition_job_id"] for job in jobs.values()}) == 3
+        assert {key for key in world.results() if key.startswith("results/")} == {
+            f"results/x.mp4/{name}.json" for name in jobs
+        }
+
+    def test_tags_do_the_same(self, world: World) -> None:
+        record = world.upload("x.mp4")
+        tags = [{"Key": "owner", "Value": "me"}, {"Key": "analyses", "Value": "text-detection"}]
+        world.s3.put_object_tagging(Bucket="videos", Key="x.mp4", Tagging={"TagSet": tags})
+
+        world.hear(record)
+
+        assert analyses_of(world, "x.mp4") == {"text-detection"}
+
+    def test_metadata_comes_before_tags(self, world: World) -> None:
+        record = world.upload("x.mp4", analyses="label-detection")
+        tags = [{"Key": "analyses", "Value": "text-detection"}]
+        world.s3.put_object_tagging(Bucket="videos", Key="x.mp4", Tagging={"TagSet": tags})
+
+        world.hear(record)
+
+        assert analyses_of(world, "x.mp4") == {"label-detection"}
+
+    @pytest.mark.parametrize(
+        ("where", "gets"),
+        [
+            ("none", "face-detection"),
+            ("metadata", "label-detection"),
+            ("tags", "text-detection"),
+            ("both", "label-detection"),
+        ],
+    )
+    def test_they_choose_only_where_the_operator_lets_them(self, where: str, gets: str) -> None:
+        with make_world(UPLOAD_CHOICE=where) as world:
+            record = world.upload("x.mp4", analyses="label-detection")
+            tags = [{"Key": "analyses", "Value": "text-detection"}]
+            world.s3.put_object_tagging(Bucket="videos", Key="x.mp4", Tagging={"TagSet": tags})
+
+            world.hear(record)
+
+            assert analyses_of(world, "x.mp4") == {gets}
+
+    def test_an_uploader_may_want_nothing(self, world: World) -> None:
+        world.drop("x.mp4", analyses="none")
+
+        assert world.jobs() == []
+
+    def test_an_uploader_comes_before_a_route(self) -> None:
+        with make_world(ROUTES=routes(ads_={})) as world:
+            world.drop("ads/x.mp4", analyses="text-detection")
+
+            assert analyses_of(world, "ads/x.mp4") == {"text-detection"}
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("bicycles", "its metadata says analyses: 'bicycles', but there is no analysis 'bicycles'"),
+            ("label-detection:MinConfidence=180", "it takes a number from 0 to 100"),
+            ("face-search:CollectionId=staff", "but face-search is not allowed (allowed here: face-detection, label-"),
+            ("segment-detection", "needs SegmentTypes: a list of at least 1: TECHNICAL_CUE or SHOT"),
+            ("{}{}", "that is no JSON"),
+        ],
+    )
+    def test_a_wrong_choice_is_a_rejected_job_that_says_what_is_allowed(
+        self, world: World, text: str, says: str
+    ) -> None:
+        world.drop("x.mp4", analyses=text)
+        world.tick()
+
+        job = world.job("x.mp4")
+        assert job["state"] == "REJECTED"
+        assert says in job["reason"]
+        assert "allowed here: face-detection, label-detection" in job["reason"]
+        assert json.loads(job["parameters"]) == {"analyses": text}
+        assert [a["DetailType"] for a in world.announcements] == ["Job Rejected"]
+        assert world.calls == {}
+
+    def test_the_same_wrong_choice_twice_is_one_job_and_the_right_one_after_it_starts(self, world: World) -> None:
+        world.hear(*[world.upload("x.mp4", analyses="labels")] * 2)
+        world.drop("x.mp4", analyses="labels")
+
+        world.drop("x.mp4", analyses="label-detection")
+
+        states = {job["analysis"]: job["state"] for job in world.jobs()}
+        assert states == {"unknown": "REJECTED", "label-detection": "RUNNING"}
+        assert len(world.jobs()) == 2
+
+    def test_a_wrong_choice_put_back_in_line_by_hand_is_rejected_again(self, world: World) -> None:
+        from lambdas import wiring
+
+        world.drop("x.mp4", analyses="labels")
+        job = wiring.jobs().get(world.job("x.mp4")["job_id"])
+        assert job
+
+        wiring.jobs().readmit(job)
+        world.tick()
+
+        assert world.job("x.mp4")["state"] == "REJECTED"
+
+    def test_asking_later_for_one_more_analysis_starts_only_that(self, world: World) -> None:
+        world.drop("x.mp4", analyses="label-detection")
+        world.settle()
+
+        # What a copy in place does: the same content, other metadata.
+        world.drop("x.mp4", analyses="label-detection text-detection")
+        world.settle()
+
+        assert {job["analysis"]: job["state"] for job in world.jobs()} == {
+            "label-detection": "SUCCEEDED",
+            "text-detection": "SUCCEEDED",
+        }
+        assert {name: calls["ok"] for name, calls in world.calls.items() if name.startswith("Start")} == {
+            "StartLabelDetection": 1,
+            "StartTextDetection": 1,
+        }
+
+    def test_a_video_gone_before_it_was_asked_is_rejected_for_that(self, world: World) -> None:
+        record = world.upload("x.mp4", analyses="label-detection")
+        world.s3.delete_object(Bucket="videos", Key="x.mp4")
+
+        world.hear(record)
+
+        assert "deleted before" in world.job("x.mp4")["reason"]
+
+    def test_words_of_the_video_that_replaced_it_are_not_taken_for_its_own(self, world: World) -> None:
+        old = world.upload("x.mp4", b"old", analyses="label-detection")
+        world.upload("x.mp4", b"new", analyses="text-detection")
+
+        world.hear(old)
+
+        assert {(job["analysis"], job["state"]) for job in world.jobs()} == {("face-detection", "REJECTED")}
+
+
+class TestCollectingEach:
+    @pytest.mark.parametrize("name", list(CATALOGUE))
+    def test_every_analysis_comes_home_with_all_its_pages(self, name: str) -> None:
+        from lambdas import wiring
+
+        parameters = analysis_named(name).example
+        with make_world(ANALYSES=json.dumps({name: parameters}), UPLOAD_CHOICE="none", ALLOWED_ANALYSES=name) as world:
+            if name == "face-search":
+                wiring.client("rekognition", wiring.PATIENT).create_collection(**parameters)
+            world.drop("x.mp4", **{"simulate-detections": "2300"})
+            world.settle()
+
+            job = world.job("x.mp4")
+            assert job["state"] == "SUCCEEDED"
+            assert json.loads(job["video_metadata"])["Codec"] == "h264"
+            document = world.result(f"results/x.mp4/{name}.json")
+            assert len(document[analysis_named(name).detections]) == int(job["detections"])
