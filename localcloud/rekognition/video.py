@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO, Any, Self
 
@@ -29,6 +30,15 @@ class CannotAnalyse(Exception):
     """The file is not a video that Rekognition reads, or not one at all. The text is for people; AWS gives none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded frame: its number from 0, when it is shown in seconds since the first, and PyAV's object."""
+
+    number: int
+    time: Fraction
+    raw: Any
+
+
 class Sample:
     """One frame that is looked at: ``millis`` since the video's start, and its picture as it would be shown."""
 
@@ -36,6 +46,11 @@ class Sample:
         self.millis = millis
         self._frame = frame
         self._pictures: dict[int, Picture] = {}
+
+    @property
+    def side(self) -> int:
+        """Pixels along the frame's longer side."""
+        return int(max(self._frame.width, self._frame.height))
 
     def picture(self, side: int = 640) -> Picture:
         """The frame with *side* pixels along its longer side, upright; converted once for all who ask."""
@@ -107,29 +122,58 @@ class Video:
             "ColorRange": COLOR_RANGES.get(int(context.color_range or 0), "LIMITED"),
         }
 
-    def samples(self) -> Iterator[Sample]:
-        """The frames Rekognition looks at, in order. Raises CannotAnalyse when nothing can be decoded."""
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second, on average."""
+        return Fraction(self._stream.average_rate)
+
+    @property
+    def audio(self) -> list[dict[str, Any]]:
+        """AudioMetadata: an entry for each of its sound tracks."""
+        return [
+            {
+                "Codec": stream.codec_context.name,
+                "DurationMillis": math.floor(_seconds(self._container, stream) * 1000),
+                "SampleRate": stream.codec_context.sample_rate,
+                "NumberOfChannels": stream.codec_context.layout.nb_channels,
+            }
+            for stream in self._container.streams.audio
+        ]
+
+    def samples(self, watch: Callable[[Frame], None] | None = None) -> Iterator[Sample]:
+        """The frames Rekognition looks at, in order; *watch* is shown every frame, from the same decode.
+
+        Raises CannotAnalyse when nothing can be decoded.
+        """
         try:
-            yield from sampled(self._frames(), self._times())
+            yield from sampled(self._frames(watch))
         except av.error.FFmpegError as error:
             raise CannotAnalyse(str(error)) from error
         if not self._decoded:
             raise CannotAnalyse("no frame of it can be decoded")
         self.progress = 1.0
 
-    def _frames(self) -> Iterator[Any]:
-        for number, frame in enumerate(self._container.decode(self._stream)):
+    def _frames(self, watch: Callable[[Frame], None] | None) -> Iterator[Frame]:
+        times = self._times()
+        start: Fraction | None = None
+        for number, raw in enumerate(self._container.decode(self._stream)):
             if not number:
-                self._quarters, self._decoded = _quarters(frame), True
-            self.progress = min(0.999, max(self.progress, (frame.time or 0) / max(float(self.seconds), 0.001)))
+                self._quarters, self._decoded = _quarters(raw), True
+            self.progress = min(0.999, max(self.progress, (raw.time or 0) / max(float(self.seconds), 0.001)))
+            time = next(times) if times else _own_time(raw)
+            if time is None:
+                continue
+            start = time if start is None else start
+            frame = Frame(number, time - start, raw)
+            if watch:
+                watch(frame)
             yield frame
 
     def _times(self) -> Iterator[Fraction] | None:
         """When each frame is shown, if all are shown equally long; None when their own time stamps must tell."""
-        stream = self._stream
+        stream, rate = self._stream, self.rate
         if stream.base_rate and stream.base_rate != stream.average_rate:
             return None
-        rate = Fraction(stream.average_rate)
         return (number / rate for number in itertools.count())
 
     def close(self) -> None:
@@ -142,30 +186,24 @@ class Video:
         self.close()
 
 
-def sampled(frames: Iterator[Any], times: Iterator[Fraction] | None) -> Iterator[Sample]:
+def sampled(frames: Iterator[Frame]) -> Iterator[Sample]:
     """Of *frames*, those shown at 0, 1/2, 1, ... seconds: for each moment the last that has begun by then.
 
     For a constant rate that is frame ``floor(k * fps / 2)`` with time stamp ``floor(1000 * frame / fps)``, the series
     found in real answers (0, 467, 967, 1468 ms at 29.97 fps). Fractions, because floats round wrongly at the floor.
     """
-    before: tuple[Fraction, Any] | None = None
-    start: Fraction | None = None
+    before: Frame | None = None
     moment, shown = 0, Fraction(0)  # the next moment to look at, in samples; how long the last frame was shown
     for frame in frames:
-        time = next(times) if times else _own_time(frame)
-        if time is None:
-            continue
-        start = time if start is None else start
-        time -= start
         # `before` is what is shown until now: at every moment that has passed since.
-        passed = math.ceil(time * SAMPLES_PER_SECOND)
+        passed = math.ceil(frame.time * SAMPLES_PER_SECOND)
         if before is not None and passed > moment:
-            yield Sample(before[1], math.floor(before[0] * 1000))
+            yield Sample(before.raw, math.floor(before.time * 1000))
             moment = passed
-        shown = time - before[0] if before else shown
-        before = (time, frame)
-    if before is not None and (moment == 0 or moment < (before[0] + shown) * SAMPLES_PER_SECOND):
-        yield Sample(before[1], math.floor(before[0] * 1000))
+        shown = frame.time - before.time if before else shown
+        before = frame
+    if before is not None and (moment == 0 or moment < (before.time + shown) * SAMPLES_PER_SECOND):
+        yield Sample(before.raw, math.floor(before.time * 1000))
 
 
 def _own_time(frame: Any) -> Fraction | None:

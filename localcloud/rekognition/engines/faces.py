@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from localcloud.rekognition.engines.looker import Looker
 from localcloud.rekognition.engines.models import FACE_MESH, YUNET
 from localcloud.rekognition.video import Picture, Sample
 
@@ -54,7 +55,7 @@ class Face:
     score: float
 
 
-class Faces:
+class Faces(Looker):
     """The looker for face-detection."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
@@ -69,7 +70,7 @@ class Faces:
         """The rows of one sampled frame, the face furthest left first."""
         picture = sample.picture()
         found = sorted(self.find(picture), key=lambda face: face.box[0])
-        return [{"Timestamp": sample.millis, "Face": self._detail(picture, face)} for face in found]
+        return [{"Timestamp": sample.millis, "Face": self.detail(picture, face)} for face in found]
 
     def find(self, picture: Picture) -> list[Face]:
         height, width = picture.shape[:2]
@@ -82,7 +83,7 @@ class Faces:
             for row in rows
         ]
 
-    def _detail(self, picture: Picture, face: Face) -> dict[str, Any]:
+    def detail(self, picture: Picture, face: Face) -> dict[str, Any]:
         """A FaceDetail."""
         height, width = picture.shape[:2]
         x, y, w, h = face.box

@@ -1,7 +1,7 @@
 """The real engines: one decode of a video, and everything that was asked of it looks on.
 
-``LOOKERS`` is the list of what can look. A looker is made from the job's parameters and shown each sampled frame; it
-answers with the rows it saw there.
+``LOOKERS`` is the list of what can look (looker.py), ``EXTRAS`` says which of it is installed only where somebody asked
+for it. Celebrities are in neither: there is no engine for them.
 """
 
 from __future__ import annotations
@@ -10,20 +10,29 @@ import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 from localcloud.rekognition.engines import UNREADABLE, Outcome
-from localcloud.rekognition.video import CannotAnalyse, Sample, Video
+from localcloud.rekognition.engines.looker import Looker
+from localcloud.rekognition.engines.models import ModelMissing
+from localcloud.rekognition.video import CannotAnalyse, Frame, Sample, Video
 
 #: analysis -> module:class. Imported when first asked for, so that an engine that isn't installed costs nothing.
 LOOKERS: dict[str, str] = {
     "face-detection": "localcloud.rekognition.engines.faces:Faces",
+    "segment-detection": "localcloud.rekognition.engines.segments:Segments",
+    "text-detection": "localcloud.rekognition.engines.text:Text",
+    "face-search": "localcloud.rekognition.engines.search:Search",
+    "label-detection": "localcloud.rekognition.engines.labels:Labels",
+    "content-moderation": "localcloud.rekognition.engines.moderation:Moderation",
 }
-
-
-class Looker(Protocol):
-    def see(self, sample: Sample) -> list[dict[str, Any]]:
-        """The rows of one frame."""
+#: analysis -> the extra that installs what its engine needs (requirements-extra-<name>.txt).
+EXTRAS: dict[str, str] = {
+    "text-detection": "text",
+    "face-search": "search",
+    "label-detection": "labels",
+    "content-moderation": "moderation",
+}
 
 
 @dataclass(slots=True)
@@ -36,20 +45,37 @@ class Look:
     rows: list[bytes] = field(default_factory=list)
     failure: str | None = None
     looker: Looker | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def see(self, sample: Sample) -> None:
-        if self.looker is None:
-            return
+        if self.looker:
+            self._add(self.looker.see, sample)
+
+    def watch(self, frame: Frame) -> None:
+        if self.looker and self.looker.watches:
+            self._try(self.looker.watch, frame)
+
+    def finish(self, video: Video) -> None:
+        if self.looker:
+            self._add(self.looker.rows, video)
+        if self.looker:
+            self.extra = self._try(self.looker.extra, video) or {}
+
+    def _add[T](self, look: Callable[[T], list[dict[str, Any]]], at: T) -> None:
+        self.rows += [json.dumps(row, separators=(",", ":")).encode() for row in self._try(look, at) or ()]
+
+    def _try[T, R](self, look: Callable[[T], R], at: T) -> R | None:
         try:
-            self.rows += [json.dumps(row, separators=(",", ":")).encode() for row in self.looker.see(sample)]
+            return look(at)
         except Exception as error:  # one engine's trouble is not the others'
             self.fail(f"The local engine for {self.analysis} failed: {error}")
+            return None
 
     def fail(self, why: str) -> None:
         self.failure, self.looker, self.rows = why, None, []
 
     def outcome(self, video: Mapping[str, Any]) -> Outcome:
-        return Outcome(failure=self.failure) if self.failure else Outcome(self.rows, video)
+        return Outcome(failure=self.failure) if self.failure else Outcome(self.rows, video, extra=self.extra)
 
 
 def look_at(
@@ -67,10 +93,18 @@ def look_at(
     metadata: dict[str, Any] = {}
     try:
         with Video(file) as video:
-            for sample in video.samples():
+            watchers = [look for look in looks if look.looker and look.looker.watches]
+
+            def watch(frame: Frame) -> None:
+                for look in watchers:
+                    look.watch(frame)
+
+            for sample in video.samples(watch if watchers else None):
                 for look in looks:
                     look.see(sample)
                 progress(video.progress)
+            for look in looks:
+                look.finish(video)
             metadata = video.metadata
     except CannotAnalyse as reason:
         log(f"not a video that can be analysed: {reason}")
@@ -85,4 +119,15 @@ def _looker(analysis: str, parameters: Mapping[str, Any]) -> Looker:
     if place is None:
         raise LookupError(f"There is no local engine for {analysis}.")
     module, name = place.split(":")
-    return cast(Looker, getattr(importlib.import_module(module), name)(parameters))
+    try:
+        return cast(Looker, getattr(importlib.import_module(module), name)(parameters))
+    except (ImportError, ModelMissing) as error:
+        if analysis not in EXTRAS:
+            raise
+        raise ModelMissing(how_to_install(analysis, error)) from error
+
+
+def how_to_install(analysis: str, why: Exception) -> str:
+    """A StatusMessage for an analysis whose extra isn't installed."""
+    extra = EXTRAS[analysis]
+    return f"The local engine for {analysis} is not installed: make extras EXTRAS={extra} does that. ({why})"

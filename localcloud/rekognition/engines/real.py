@@ -23,7 +23,7 @@ from typing import IO
 
 from localcloud.rekognition.aws import S3Objects
 from localcloud.rekognition.engines import NO_VIDEO, FacesInImage, Outcome, Planned, Report, Work
-from localcloud.rekognition.engines.looking import Look, look_at
+from localcloud.rekognition.engines.looking import Look, how_to_install, look_at
 from localcloud.rekognition.engines.models import ModelMissing
 
 log = logging.getLogger("localcloud.rekognition")
@@ -187,8 +187,14 @@ class InProcess:
         pass
 
 
-def _faces_in(_: bytes) -> FacesInImage:
-    raise ModelMissing("There is no local engine for face-search.")
+def _faces_in(image: bytes) -> FacesInImage:
+    """In this process: a picture is a matter of milliseconds, and only those who index need the engine."""
+    from localcloud.rekognition.engines.search import faces_in
+
+    try:
+        return faces_in(image)
+    except (ImportError, ModelMissing) as error:
+        raise ModelMissing(how_to_install("face-search", error)) from error
 
 
 def _same_video(one: Work, other: Work) -> bool:
