@@ -16,7 +16,7 @@ from cli.stack import PROGRAM, Where
 COMMANDS = {
     "Videos in": {"upload": "dropping", "backfill": "dropping", "estimate": "dropping"},
     "What happens": {"status": "looking", "quota": "looking"},
-    "Results out": {"results": "results", "export": "results"},
+    "Results out": {"results": "results", "export": "results", "report": "results"},
     "Operating": {
         "doctor": "operating",
         "retry": "operating",

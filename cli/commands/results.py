@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import webbrowser
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -141,3 +142,55 @@ def _write_table(stack: Stack, job: "Job", form: str, path: Path) -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         exporting.write_parquet(stack, job, path, Path(scratch))
+
+
+@click.command(short_help="A page to look at: the video, and what was found when.")
+@video_argument
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Where to [default: VIDEO.html].")
+@click.option("--file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The video on this disk.")
+@click.option("--download", is_flag=True, help="Put the video beside the page, and play it from there.")
+@click.option(
+    "--link", metavar="TIME", help="Play it by a link that anybody with the page can use for TIME: 90m, 12h, 7d."
+)
+@click.option("--no-keep", is_flag=True, help="Don't keep the page next to the results, too.")
+@click.option("--no-open", is_flag=True, help="Don't open it in a browser.")
+@with_stack
+def report(
+    stack: Stack,
+    video: str,
+    output: Path | None,
+    file: Path | None,
+    download: bool,
+    link: str | None,
+    no_keep: bool,
+    no_open: bool,
+) -> None:
+    """Write a page about VIDEO, one file that needs nothing else, and open it: boxes at their moments, a timeline of
+    every analysis, a table, pictures of key moments.
+
+    \b
+    rekognition-batch report anna.mp4 --file ~/Videos/anna.mp4
+    rekognition-batch report anna.mp4 --download
+    rekognition-batch report anna.mp4 --link 12h --no-open
+
+    The videos bucket stays private: the page plays a file on this disk, or a link that runs out. With neither, it has
+    pictures and asks for the file.
+    """
+    from cli import reporting
+
+    if sum(map(bool, (file, download, link))) > 1:
+        raise WrongUse("Of --file, --download and --link take one.")
+    seconds = reporting.seconds(link) if link else None
+    key = stack.key(video)
+    page = output or Path(f"{places.file_name(key)}.html")
+    places.make(page.parent)
+    if download:
+        finding.done(stack, video)
+        file = reporting.download(stack, key, page.parent / places.file_name(key))
+    made = reporting.report(stack, video, file)
+    page.write_text(made.html(reporting.link(stack, key, page, reporting.Playing(file, seconds))), "utf-8")
+    click.echo(page)
+    if not no_keep:
+        terminal.say(reporting.keep(stack, made))
+    if not no_open:
+        webbrowser.open(page.resolve().as_uri())
