@@ -49,6 +49,8 @@ def stack(aws: World, monkeypatch: pytest.MonkeyPatch) -> Stack:
         **queues,
         "VideoExtensions": ".mp4,.mov",
         "Analyses": '{"face-detection": {"FaceAttributes": "DEFAULT"}}',
+        "UploadChoice": "both",
+        "AllowedAnalyses": "face-detection,label-detection,text-detection,segment-detection",
     }
 
     def client(service: str, **options: Any) -> Any:
