@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 CLIP = Path(__file__).resolve().parents[1] / "localcloud/clip/two-portraits.mp4"
 
@@ -106,6 +107,51 @@ def crowded(folder: Path, seconds: int = 45, people: int = 12) -> Path:
         write(path, (picture for _ in range(seconds * 5)), rate=5)
 
     return _once(folder / f"crowded-{seconds}-{people}.mp4", make)
+
+
+def captioned(folder: Path) -> Path:
+    """640×360, 3 seconds: a headline that changes after two, and a smaller line below it."""
+
+    def pictures() -> Iterable[np.ndarray]:
+        large, small = ImageFont.load_default(36), ImageFont.load_default(18)
+        for number, background in enumerate(scenery(640, 360, 30)):
+            picture = Image.fromarray(background)
+            draw = ImageDraw.Draw(picture)
+            draw.text((60, 60), "HARBOUR NEWS" if number < 20 else "GOOD NIGHT", fill="white", font=large)
+            draw.text((60, 280), "Ferry leaves at 12:45", fill="white", font=small)
+            yield np.asarray(picture)
+
+    return _once(folder / "captioned.mp4", lambda path: write(path, pictures(), rate=10))
+
+
+def flashes(folder: Path) -> Path:
+    """25 frames a second: a second of scenery, a black frame, another second, and a second of black at the end."""
+
+    def pictures() -> Iterable[np.ndarray]:
+        seen = list(scenery(320, 180, 50))
+        black = np.zeros_like(seen[0])
+        return [*seen[:25], black, *seen[25:], *[black] * 25]
+
+    return _once(folder / "flashes.mp4", lambda path: write(path, pictures(), rate=25))
+
+
+def with_sound(folder: Path) -> Path:
+    """A second of scenery and of silence: AAC, 44.1 kHz, one channel."""
+
+    def make(path: Path) -> None:
+        with av.open(str(path), "w") as container:
+            pictures = container.add_stream("libx264", rate=25)
+            pictures.width, pictures.height, pictures.pix_fmt = 320, 180, "yuv420p"
+            sound = container.add_stream("aac", rate=44100, layout="mono")
+            for picture in scenery(320, 180, 25):
+                container.mux(pictures.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(pictures.encode())
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), format="fltp", layout="mono")
+            silence.sample_rate = 44100
+            container.mux(sound.encode(silence))
+            container.mux(sound.encode())
+
+    return _once(folder / "with-sound.mp4", make)
 
 
 def large(folder: Path, megabytes: int = 60) -> Path:

@@ -4,8 +4,8 @@ On 736 px along the longer side for finding, on up to 1280 px for reading: capti
 100 to 500 ms a frame on one core, by the number of lines: the slowest of the engines.
 
 ``Confidence`` is the score × 100 of the line's or the word's reading. Without a WordFilter, words below 80 are left
-out, as on AWS, which also spares the odd bogus word on a picture without any. A line stays as it was read as long as
-one of its words does.
+out, as on AWS, and so are lines. That spares most of what is read into pictures without text, not all: a letter or two
+now and then remains. A line stays as it was read as long as one of its words does.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Text(Looker):
                 for word in its_words
                 if self._wanted.admits(word["Geometry"]["BoundingBox"], word["Confidence"])
             ][: MOST_WORDS - len(words)]
-            if kept:
+            if kept and line["Confidence"] >= self._wanted.min_confidence:
                 lines.append(line)
                 words += kept
         return lines, words
