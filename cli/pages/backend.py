@@ -1,0 +1,152 @@
+"""What the overview page asks for, and how a deployed stack answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from cli.account import account_limit
+from cli.overview import Overview, overview
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from cli.pages.detections import Document
+    from cli.stack import Stack
+    from lambdas.jobs import Job
+
+PIECE = 256 * 1024  # bytes handed on at once
+MISSING = ("404", "NoSuchKey", "NotFound", "NoSuchVersion")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a video: bytes `first` to `last` (inclusive) of `total`."""
+
+    first: int
+    last: int
+    total: int
+    pieces: Iterable[bytes]
+
+
+class Backend(Protocol):
+    """Where the videos are. Every method may be called from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, for the page's head."""
+
+    @property
+    def extensions(self) -> Sequence[str]:
+        """What is taken for a video: ``(".mp4", ".mov")``."""
+
+    @property
+    def slots(self) -> int | None:
+        """How many jobs the account may run at a time, if that is known."""
+
+    def list_jobs(self) -> Overview:
+        """Every job, and the line."""
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a video of that key."""
+
+    def upload(self, key: str, stream: IO[bytes], size: int) -> None:
+        """Put `size` bytes of `stream` there as a video; nothing at all if the stream breaks off."""
+
+    def open_video(self, key: str, first: int = 0, last: int | None = None) -> Part | None:
+        """Bytes of a video from `first` on; None if there is no such video.
+
+        Raises:
+            OutOfRange: it ends before `first`.
+        """
+
+    def documents(self, jobs: Sequence[Job]) -> dict[str, Document]:
+        """The results of those of the jobs that have one, by analysis."""
+
+
+class OutOfRange(OSError):
+    """The video ends before that byte."""
+
+
+class StackBackend:
+    """A stack on AWS or in the local cloud, through the user's own credentials; its buckets stay private."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._s3 = stack.client("s3")  # clients may be shared by threads; making them may not
+
+    @property
+    def name(self) -> str:
+        """The stack's name, and where it is."""
+        return f"{self._stack.name} · {'local cloud' if self._stack.local else self._stack.region}"
+
+    @property
+    def extensions(self) -> Sequence[str]:
+        """As the stack's own output says."""
+        return self._stack.extensions
+
+    @cached_property
+    def slots(self) -> int | None:
+        """The account's limit, asked for once."""
+        return account_limit(self._stack)[0]
+
+    def list_jobs(self) -> Overview:
+        """The whole table, read anew."""
+        return overview(self._stack, time.time())
+
+    def exists(self, key: str) -> bool:
+        """Ask S3."""
+        try:
+            self._s3.head_object(Bucket=self._stack.videos, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in MISSING:
+                return False
+            raise
+        return True
+
+    def upload(self, key: str, stream: IO[bytes], size: int) -> None:  # noqa: ARG002  told part by part
+        """In parts if it is large; what breaks off is taken back by the library."""
+        self._s3.upload_fileobj(stream, self._stack.videos, key)
+
+    def open_video(self, key: str, first: int = 0, last: int | None = None) -> Part | None:
+        """A ranged read, handed on as it comes."""
+        wanted = f"bytes={first}-{'' if last is None else last}"
+        try:
+            answer = self._s3.get_object(Bucket=self._stack.videos, Key=key, Range=wanted)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in MISSING:
+                return None
+            if code == "InvalidRange":
+                raise OutOfRange from None
+            raise
+        length = int(answer["ContentLength"])
+        _, _, total = answer.get("ContentRange", "").partition("/")
+        return Part(first, first + length - 1, int(total or length), _pieces(answer["Body"]))
+
+    def documents(self, jobs: Sequence[Job]) -> dict[str, Document]:
+        """Read from the results bucket."""
+        found: dict[str, Document] = {}
+        for job in jobs:
+            if job.state == "SUCCEEDED" and job.result_key:
+                try:
+                    answer = self._s3.get_object(Bucket=self._stack.results, Key=job.result_key)
+                except ClientError as error:
+                    if error.response["Error"]["Code"] not in MISSING:
+                        raise
+                else:
+                    found[job.analysis] = json.load(answer["Body"])
+        return found
+
+
+def _pieces(body: Any) -> Iterator[bytes]:
+    """The body piece by piece; let go of when whoever reads has had enough."""
+    try:
+        yield from body.iter_chunks(PIECE)
+    finally:
+        body.close()

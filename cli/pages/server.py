@@ -1,0 +1,519 @@
+"""A page for all of it, on this machine only: drop videos, see what becomes of them.
+
+    serve(StackBackend(stack), on_ready=lambda url: webbrowser.open(url))    # until Ctrl-C
+
+    with Site(backend) as site:     # or beside something else
+        print(site.url)
+
+Who may ask:
+
+- It listens on 127.0.0.1, and answers only if it is called by that name (or `localhost`): a foreign name that points
+  here is refused, so no web page can reach it by rebinding its own.
+- Everything needs the secret of this start, which is in `url` alone: the first call trades it for a cookie.
+- What another page's scripts, forms, frames or pictures ask for is refused (Origin, Sec-Fetch-Site), cookie or not.
+"""
+
+from __future__ import annotations
+
+import hmac
+import io
+import json
+import secrets
+import socket
+import threading
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
+from typing import IO, TYPE_CHECKING, Any, Self, cast
+from urllib.parse import parse_qs, quote, urlsplit
+
+from cli.pages import detections, html
+from cli.pages.backend import OutOfRange
+from cli.pages.report import Facts, Link, build_report, stills_of
+from lambdas.jobs import FINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cli.overview import Overview, Standing
+    from cli.pages.backend import Backend
+    from lambdas.jobs import Job
+
+STYLES = ("base.css", "overview.css")
+SCRIPTS = ("base.js", "overview.js")
+MOST_SHOWN = 200  # videos sent to the page at once; the search finds the others
+SHORTEST_LOOK = 1.0  # seconds between two looks at the table
+SHARE = 10  # of the time at most one part in so many is spent on looking, however large the table
+LONGEST_KEY = 1024  # bytes; S3's limit
+REPORTS_KEPT = 8
+PICTURES_PATIENCE = 6.0  # seconds; a report without pictures now is better than one with them later
+BUFFER = 1024 * 1024
+
+# Which state a video is in, of those its jobs are in: work in progress first, then what went wrong.
+ORDER = ("RUNNING", "COLLECTING", "WAITING", "FAILED", "REJECTED", "SUCCEEDED")
+
+
+class Refused(Exception):
+    """An answer that is not what was asked for: a status, and a sentence."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class BrokenOff(OSError):
+    """Whoever sends stopped in the middle."""
+
+
+class Exactly(io.RawIOBase):
+    """The next `size` bytes of a connection; an error, not an end, if there are fewer."""
+
+    def __init__(self, source: IO[bytes], size: int) -> None:
+        self._source = source
+        self.left = size
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """At most as much as fits; 0 only at the end of what was announced."""
+        wanted = min(len(buffer), self.left)
+        if not wanted:
+            return 0
+        piece = self._source.read(wanted)
+        if not piece:
+            raise BrokenOff("the upload broke off")
+        buffer[: len(piece)] = piece
+        self.left -= len(piece)
+        return len(piece)
+
+
+class RemoteFile(io.RawIOBase):
+    """A video of the backend as a file that can be read and sought; only what is read is fetched."""
+
+    def __init__(self, backend: Backend, key: str, patience: float) -> None:
+        part = backend.open_video(key, 0, 0)
+        if part is None:
+            raise FileNotFoundError(key)
+        self._backend, self._key, self._size = backend, key, part.total
+        self._at = 0
+        self._until = time.monotonic() + patience
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def seekable(self) -> bool:
+        """By asking for another range."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Nothing is fetched by it."""
+        self._at = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence] + offset
+        return self._at
+
+    def tell(self) -> int:
+        """Where the next read begins."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """One ranged read."""
+        if time.monotonic() > self._until:
+            raise TimeoutError("no more patience")
+        if self._at >= self._size:
+            return 0
+        last = min(self._size, self._at + len(buffer)) - 1
+        part = self._backend.open_video(self._key, self._at, last)
+        content = b"".join(part.pieces) if part else b""
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen at one look at the table."""
+
+    at: float
+    took: float
+    overview: Overview
+
+
+class Site:
+    """The server, running in threads of its own while the block lasts."""
+
+    def __init__(self, backend: Backend, host: str = "127.0.0.1", port: int = 0) -> None:
+        if host not in ("127.0.0.1", "localhost"):
+            raise ValueError(f"host is {host!r}; this is for 127.0.0.1 alone, as whoever reaches it acts as you")
+        self.backend = backend
+        self.secret = secrets.token_urlsafe(32)
+        self._seen: Seen | None = None
+        self._looking = threading.Lock()
+        self._reports: OrderedDict[str, str] = OrderedDict()
+        self._building = threading.Lock()
+        site = self
+
+        class Handler(_Handler):
+            def setup(self) -> None:
+                self.site = site
+                super().setup()
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it got."""
+        return int(self._server.server_address[1])
+
+    @property
+    def origin(self) -> str:
+        """What its pages' scripts are known by."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """What to open, with the secret of this start."""
+        return f"{self.origin}/?token={self.secret}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def look(self) -> Overview:
+        """What there is; looked up anew when the last look is old enough for what it cost."""
+        with self._looking:
+            now = time.monotonic()
+            if self._seen is None or now - self._seen.at > max(SHORTEST_LOOK, SHARE * self._seen.took):
+                found = self.backend.list_jobs()
+                self._seen = Seen(time.monotonic(), time.monotonic() - now, found)
+            return self._seen.overview
+
+    def look_again(self) -> None:
+        """Have the next look be a new one, unless looking is expensive."""
+        with self._looking:
+            if self._seen and self._seen.took < SHORTEST_LOOK:
+                self._seen = None
+
+    def report(self, key: str) -> str:
+        """The page of one video.
+
+        Raises:
+            Refused: nobody knows it.
+        """
+        jobs = newest(standing for standing in self.look().standings if standing.job.key == key)
+        if not jobs:
+            raise Refused(HTTPStatus.NOT_FOUND, "There is no job for a video of that name.")
+        known = sha256(json.dumps([[job.job_id, job.state, job.state_since] for job in jobs]).encode()).hexdigest()
+        with self._building:
+            if known not in self._reports:
+                self._reports[known] = self._built(key, jobs)
+                while len(self._reports) > REPORTS_KEPT:
+                    self._reports.popitem(last=False)
+            self._reports.move_to_end(known)
+            return self._reports[known]
+
+    def _built(self, key: str, jobs: Sequence[Job]) -> str:
+        documents = self.backend.documents(jobs)
+        found = detections.read(documents)
+        stills = []
+        with suppress(Exception):  # no trouble with the video is a reason to show nothing of its results
+            file = io.BufferedReader(RemoteFile(self.backend, key, PICTURES_PATIENCE), BUFFER)
+            stills = stills_of(file, found, documents) if found else []
+        link = Link(f"/media?key={quote(key, safe='')}")
+        return build_report(key, documents, facts=Facts.of(jobs), video=link, stills=stills, found=found, back="/")
+
+
+def serve(
+    backend: Backend, host: str = "127.0.0.1", port: int = 0, on_ready: Callable[[str], object] | None = None
+) -> None:
+    """Serve until Ctrl-C; `on_ready` is told the address to open."""
+    with Site(backend, host, port) as site:
+        if on_ready:
+            on_ready(site.url)
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+def newest(standings: Any) -> list[Job]:
+    """Of one video's jobs those of its newest upload."""
+    jobs: list[Job] = [standing.job for standing in standings]
+    last = max((job.sequencer for job in jobs), default="")
+    etag = next((job.etag for job in jobs if job.sequencer == last), None)
+    return [job for job in jobs if job.etag == etag]
+
+
+def summary(seen: Overview, slots: int | None, search: str, state: str) -> dict[str, Any]:
+    """What the page shows: counts, the line, and the videos that match, newest first."""
+    videos: dict[str, list[Standing]] = {}
+    for standing in seen.standings:
+        videos.setdefault(standing.job.key, []).append(standing)
+    entries = []
+    counts = dict.fromkeys(ORDER, 0)
+    wanted = search.casefold()
+    for key, standings in videos.items():
+        current = set(map(id, newest(standings)))
+        jobs = [standing for standing in standings if id(standing.job) in current]
+        at = min((ORDER.index(standing.job.state) for standing in jobs), default=len(ORDER) - 1)
+        entry_state = ORDER[at]
+        if wanted and wanted not in key.casefold():
+            continue
+        counts[entry_state] += 1
+        if not state or entry_state == state:
+            entries.append((max(standing.job.uploaded_at for standing in jobs), key, entry_state, jobs))
+    entries.sort(key=lambda entry: entry[0], reverse=True)
+    states = [standing.job.state for standing in seen.standings]
+    return {
+        "line": {
+            "running": states.count("RUNNING"),
+            "waiting": states.count("WAITING"),
+            "collecting": states.count("COLLECTING"),
+            "paused": bool(seen.line.get("paused")),
+            "refused": seen.line.get("refused_at"),
+            "slots": slots,
+        },
+        "all": len(videos),
+        "counts": {name: number for name, number in counts.items() if number},
+        "matching": len(entries),
+        "videos": [_entry(*entry) for entry in entries[:MOST_SHOWN]],
+    }
+
+
+def _entry(uploaded: str, key: str, state: str, standings: Sequence[Standing]) -> dict[str, Any]:
+    return {
+        "key": key.encode("utf-8", "replace").decode(),
+        "state": state,
+        "uploaded": uploaded,
+        "size": max(standing.job.size for standing in standings),
+        "over": all(standing.job.state in FINAL for standing in standings),
+        "jobs": [
+            {
+                "analysis": standing.job.analysis,
+                "state": standing.job.state,
+                "since": standing.job.state_since,
+                "reason": standing.job.reason,
+                "place": standing.place,
+                "expected": standing.expected,
+                "stuck": standing.stuck,
+                "detections": standing.job.detections,
+            }
+            for standing in sorted(standings, key=lambda standing: standing.job.analysis)
+        ],
+    }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    site: Site
+    protocol_version = "HTTP/1.1"
+    server_version = "videos"
+    sys_version = ""
+    timeout = 120  # seconds without a byte
+    rbufsize = BUFFER
+
+    def do_GET(self) -> None:
+        self._answer(self._get)
+
+    def do_PUT(self) -> None:
+        self._answer(self._put)
+
+    def log_message(self, *_: Any) -> None:
+        """The terminal is the user's; nothing is logged to it."""
+
+    # who may ask
+
+    def _answer(self, act: Callable[[str, dict[str, str]], None]) -> None:
+        self._said = False
+        try:
+            parts = urlsplit(self.path)
+            query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+            self._check_name_and_origin()
+            if parts.path == "/" and self.command == "GET" and "token" in query:
+                self._trade(query["token"])
+                return
+            self._check_cookie()
+            act(parts.path, query)
+        except Refused as refused:
+            self._refuse(refused.status, str(refused))
+        except (ConnectionError, TimeoutError, BrokenOff):
+            self.close_connection = True  # they have gone
+        except Exception as error:  # whatever AWS says is for the page to show
+            self._refuse(HTTPStatus.BAD_GATEWAY, f"{type(error).__name__}: {error}")
+
+    def _check_name_and_origin(self) -> None:
+        port = self.site.port
+        names = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        if self.headers.get_all("Host", []) not in [[name] for name in names]:
+            raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "This server is not called so.")
+        origin = self.headers.get("Origin")
+        if origin is not None and origin != f"http://{self.headers['Host']}":
+            raise Refused(HTTPStatus.FORBIDDEN, "Another page may not ask.")
+        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            raise Refused(HTTPStatus.FORBIDDEN, "Another page may not ask.")
+        if self.command != "GET" and origin is None:
+            raise Refused(HTTPStatus.FORBIDDEN, "Only the page itself may ask for that.")
+
+    @property
+    def _cookie_name(self) -> str:
+        # Cookies know no ports; two of these servers must not take each other's.
+        return f"videos-{self.site.port}"
+
+    def _trade(self, token: str) -> None:
+        """The secret in the address for one in a cookie, so that it is in no link and no screenshot."""
+        if not hmac.compare_digest(token.encode(), self.site.secret.encode()):
+            raise Refused(HTTPStatus.FORBIDDEN, "This address is of an earlier start; take the one printed last.")
+        cookie = f"{self._cookie_name}={self.site.secret}; HttpOnly; SameSite=Strict; Path=/"
+        self._send(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": cookie})
+
+    def _check_cookie(self) -> None:
+        for part in self.headers.get("Cookie", "").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self._cookie_name and hmac.compare_digest(value.encode(), self.site.secret.encode()):
+                return
+        raise Refused(HTTPStatus.FORBIDDEN, "Open the address that was printed when this was started.")
+
+    # what they get
+
+    def _get(self, path: str, query: dict[str, str]) -> None:
+        if path == "/":
+            self._page(overview_page(self.site.backend))
+        elif path == "/api/videos":
+            found = summary(self.site.look(), self.site.backend.slots, query.get("search", ""), query.get("state", ""))
+            self._json(HTTPStatus.OK, found)
+        elif path == "/video":
+            self._page(self.site.report(query.get("key", "")))
+        elif path == "/media":
+            self._media(query.get("key", ""))
+        else:
+            raise Refused(HTTPStatus.NOT_FOUND, "There is no such page.")
+
+    def _put(self, path: str, query: dict[str, str]) -> None:
+        if path != "/api/upload":
+            raise Refused(HTTPStatus.NOT_FOUND, "There is no such page.")
+        key = query.get("key", "")
+        check_key(key, self.site.backend.extensions)
+        try:
+            size = int(self.headers["Content-Length"])
+        except (TypeError, ValueError):
+            raise Refused(HTTPStatus.LENGTH_REQUIRED, "How long is it?") from None
+        if "replace" not in query and self.site.backend.exists(key):
+            raise Refused(HTTPStatus.CONFLICT, "There is a video of that name already.")
+        stream = Exactly(cast("IO[bytes]", self.rfile), size)
+        self.site.backend.upload(key, cast("IO[bytes]", io.BufferedReader(stream, BUFFER)), size)
+        self.site.look_again()
+        self._json(HTTPStatus.CREATED, {"key": key})
+
+    def _media(self, key: str) -> None:
+        first, last, ranged = self._range()
+        try:
+            part = self.site.backend.open_video(key, first, last)
+        except OutOfRange:
+            raise Refused(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "It is not that long.") from None
+        if part is None:
+            raise Refused(HTTPStatus.NOT_FOUND, "There is no such video.")
+        headers = {"Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
+        if ranged:
+            headers["Content-Range"] = f"bytes {part.first}-{part.last}/{part.total}"
+        status = HTTPStatus.PARTIAL_CONTENT if ranged else HTTPStatus.OK
+        # Whatever it is, it is a video here and never a page. (Browsers play a .mov as what it is.)
+        self._head(status, "video/mp4", part.last - part.first + 1, headers)
+        sent = 0
+        for piece in part.pieces:
+            self.wfile.write(piece)
+            sent += len(piece)
+        if sent != part.last - part.first + 1:
+            self.close_connection = True
+
+    def _range(self) -> tuple[int, int | None, bool]:
+        unit, _, span = self.headers.get("Range", "").partition("=")
+        first, dash, last = span.partition("-")
+        if unit.strip() != "bytes" or not dash or not first.strip().isdecimal() or "," in span:
+            return 0, None, False
+        return int(first), int(last) if last.strip().isdecimal() else None, True
+
+    # how it is sent
+
+    def _page(self, page: str) -> None:
+        self._send(HTTPStatus.OK, page.encode(), "text/html; charset=utf-8")
+
+    def _json(self, status: HTTPStatus, value: Any) -> None:
+        self._send(status, json.dumps(value, separators=(",", ":")).encode(), "application/json")
+
+    def _refuse(self, status: HTTPStatus, text: str) -> None:
+        self.close_connection = True  # there may be a body nobody has read
+        if self._said:
+            return
+        with suppress(OSError):
+            if self.path.startswith("/api/"):
+                self._json(status, {"error": text})
+            else:
+                self._send(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
+            # Let them read the answer before the unread rest of what they send makes the kernel reset the connection.
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(1)
+            for _ in range(64):
+                if not self.connection.recv(BUFFER):
+                    break
+
+    def _send(self, status: HTTPStatus, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
+        self._head(status, kind, len(body), headers or {})
+        self.wfile.write(body)
+
+    def _head(self, status: HTTPStatus, kind: str, length: int, headers: dict[str, str]) -> None:
+        self._said = True
+        self.send_response(status)
+        fixed = {
+            "Content-Type": kind,
+            "Content-Length": str(length),
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "X-Frame-Options": "DENY",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            # The pages bring their own policy; this is for everything else, and for what only a header can say.
+            "Content-Security-Policy": "frame-ancestors 'none'"
+            if kind.startswith("text/html")
+            else "default-src 'none'; sandbox",
+        }
+        for name, value in (fixed | headers).items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+
+def check_key(key: str, extensions: Sequence[str]) -> None:
+    """Whether a video may be put there.
+
+    Raises:
+        Refused: no.
+    """
+    if not key or len(key.encode("utf-8", "replace")) > LONGEST_KEY:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"A name has 1 to {LONGEST_KEY} bytes.")
+    if PurePosixPath(key).suffix.lower() not in extensions:
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Only {' and '.join(extensions)} are taken for videos.")
+
+
+def overview_page(backend: Backend) -> str:
+    """The overview's HTML; what it shows it asks for."""
+    return html.page(
+        html.source("overview.html"),
+        title=f"Videos – {backend.name}",
+        style=html.source(*STYLES),
+        script=html.source(*SCRIPTS),
+        policy={"connect-src": "'self'", "img-src": "data:"},
+        data=html.data({"name": backend.name, "extensions": list(backend.extensions)}),
+    )
