@@ -48,6 +48,8 @@ class RekognitionBatch(Stack):
         )
         results = DataBucket(self, "Results", settings=settings, key=key)
         results.add_lifecycle_rule(id="UnfinishedCollections", prefix="collecting/", expiration=Duration.days(8))
+        results.add_lifecycle_rule(id="AnswersOfQueries", prefix="queries/", expiration=Duration.days(30))
+        self.results, self.key = results, key  # for the stack that asks them
         jobs = jobs_table(self, "Jobs", settings=settings, key=key)
 
         uploads = WorkQueue(self, "Uploads", consumer_timeout=START_TIMEOUT, key=key)
