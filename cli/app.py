@@ -15,8 +15,8 @@ from cli.stack import PROGRAM, Where
 # name: (module, heading), so that --help and completion import nothing they don't show.
 COMMANDS = {
     "Videos in": {"upload": "dropping", "backfill": "dropping", "estimate": "dropping"},
-    "What happens": {"status": "looking", "quota": "looking"},
-    "Results out": {"results": "results", "export": "results", "report": "results"},
+    "What happens": {"status": "looking", "quota": "looking", "open": "results"},
+    "Results out": {"results": "results", "export": "results", "report": "results", "query": "results"},
     "Operating": {
         "doctor": "operating",
         "retry": "operating",
@@ -51,7 +51,8 @@ class Commands(click.Group):
         """One of them."""
         if cmd_name not in MODULES:
             return None
-        command: click.Command = getattr(import_module(f"cli.commands.{MODULES[cmd_name]}"), cmd_name.replace("-", "_"))
+        module = import_module(f"cli.commands.{MODULES[cmd_name]}")
+        command: click.Command = getattr(module, "open_page" if cmd_name == "open" else cmd_name)
         return command
 
     def resolve_command(

@@ -64,7 +64,7 @@ def aws(stack: Stack, *words: str) -> str:
         *(["--profile", where.profile] if where.profile else []),
         *(["--region", where.region] if where.region else []),
     ]
-    prefix = ". .localcloud/env; " if stack.local else ""
+    prefix = ". .localcloud/env; " if where.local else ""
     return prefix + shlex.join(["aws", *words, *options])
 
 

@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cli.stack import Where
-
-if TYPE_CHECKING:
-    from cli.stack import Stack
 
 _OPTIONS = (
     click.option("--stack", "stack_name", metavar="NAME", help="The stack's name [default: RekognitionBatch]."),
@@ -58,14 +55,19 @@ def video_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("video", shell_complete=complete_video)(command)
 
 
+def complete_query(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Names of saved queries that begin so."""
+    from queries.saved import saved
+
+    return [name for name in saved() if name.startswith(incomplete)]
+
+
 def complete_video(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Keys that begin so. Silent when the stack can't be had: a shell is no place for messages."""
     from cli.stack import find
 
     try:
-        outer = context.find_object(Where) or Where()
-        given = {"stack_name": None, "profile": None, "region": None, "local": False} | context.params
-        stack: Stack = find(taken(context, {name: given[name] for name in given}) if outer else outer)
-        return list(stack.keys(incomplete, most=50))
+        given = {"stack_name": None, "profile": None, "region": None, "local": False, **context.params}
+        return list(find(taken(context, given)).keys(incomplete, most=50))
     except Exception:  # whatever it is, the shell goes on
         return []

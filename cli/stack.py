@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cli.errors import NoCloud, NotThere, near
 from cli.table import Table
@@ -225,7 +226,9 @@ def _find_in_aws(where: Where) -> Stack:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
     if "VideosBucket" not in outputs:
         raise NoCloud(f"The stack {name} ({found['StackStatus']}) is not this project's, or not deployed to its end.")
-    return Stack(name, outputs, client, region=session.region_name, where=where)
+    # `. .localcloud/env` points every client at this machine, and nobody says --local.
+    here = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in ("127.0.0.1", "localhost", "::1")
+    return Stack(name, outputs, client, region=session.region_name, local=here, where=where)
 
 
 def _or_local(hint: str) -> str:

@@ -44,13 +44,13 @@ def data(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def rows(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: str = "") -> None:
+def rows(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: str | None = "") -> None:
     """A table: for people in columns, for a pipe in lines with tabs.
 
     Args:
         headings: of the columns.
         lines: the cells; text, or rich's.
-        flexible: the heading of the column that may be broken, if the terminal is narrow.
+        flexible: the heading of the column that may be broken, if the terminal is narrow; None: any may.
     """
     console = stdout()
     if console.is_terminal:
@@ -61,11 +61,11 @@ def rows(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: str 
         click.echo("\t".join(str(cell).replace("\t", " ").replace("\n", " ") for cell in cells))
 
 
-def table(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: str = "") -> Table:
+def table(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: str | None = "") -> Table:
     """The columns that `rows` prints."""
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for heading in headings:
-        breaks = heading == flexible
+        breaks = flexible is None or heading == flexible
         result.add_column(heading, no_wrap=not breaks, overflow="fold" if breaks else "ellipsis")
     for cells in lines:
         result.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in cells))

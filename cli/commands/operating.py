@@ -116,9 +116,9 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> None:
     rekognition-batch delete interviews/anna.mp4
 
     Faces are personal data. What runs out by itself: Rekognition's own copy of its answers (7 days), the table's
-    backups (35 days), the functions' logs, which name keys (30 days, a setting), answers of queries kept elsewhere.
+    backups (35 days), the functions' logs, which name keys (30 days, a setting), answers that Athena keeps.
     """
-    from cli import deleting
+    from cli import asking, deleting
 
     key = stack.key(video)
     jobs = deleting.jobs_of(stack, key)
@@ -134,6 +134,7 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> None:
         return
     terminal.confirm(f"Delete {what} of {terminal.printable(key)}, for good?", yes=yes)
     deleting.delete(stack, key, jobs, found)
+    asking.forget_cache(stack)
     terminal.say(f"Deleted: {what}.")
     if any(job.state == "RUNNING" for job in jobs):
         terminal.say("A job of it runs at Rekognition, which offers no way to stop it; its result is not fetched.")

@@ -11,13 +11,14 @@ import click
 
 from cli import captions, exporting, finding, places, terminal
 from cli.errors import CliError, WrongUse
-from cli.options import video_argument, with_stack
+from cli.options import complete_query, video_argument, with_stack, with_where
 from cli.stack import Stack
 from cli.terminal import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cli.stack import Where
     from lambdas.jobs import Job
 
 ANALYSIS = click.option("--analysis", metavar="NAME", help="Only this one.")
@@ -194,3 +195,73 @@ def report(
         terminal.say(reporting.keep(stack, made))
     if not no_open:
         webbrowser.open(page.resolve().as_uri())
+
+
+@click.command(short_help="Ask the results with SQL, or run a saved query.")
+@click.argument("question", metavar="[SQL|NAME]", required=False, shell_complete=complete_query)
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the saved query.")
+@click.option("--here", is_flag=True, help="In DuckDB on this machine, over a copy of the rows, instead of Athena.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@with_where
+def query(where: "Where", question: str | None, pairs: tuple[str, ...], here: bool, as_json: bool) -> None:
+    """Ask the results with SQL, or run a saved query. Without either: list the saved queries.
+
+    \b
+    rekognition-batch query
+    rekognition-batch query moments-with-label --set label=Bicycle
+    rekognition-batch query 'SELECT count(*) FROM face_detection' --json
+
+    On AWS, Athena runs it (about $5 per TB read); in the local cloud, and with --here, DuckDB does. The tables are
+    listed in docs/results.md.
+    """
+    from cli import asking
+    from cli.stack import find
+
+    if question is None:
+        _saved_queries()
+        return
+    values = asking.given(pairs)
+    answer = asking.ask(find(where), question, values, here=here)
+    if as_json:
+        terminal.data([dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows])
+    else:
+        terminal.rows(answer.columns, [["" if cell is None else cell for cell in row] for row in answer.rows], None)
+
+
+def _plain(cell: object) -> object:
+    return cell if cell is None or isinstance(cell, (bool, int, float, str, list, dict)) else str(cell)
+
+
+def _saved_queries() -> None:
+    from queries.saved import saved
+
+    rows = [
+        (one.name, one.answers, " ".join(f"{p.name}={p.default}" for p in one.parameters)) for one in saved().values()
+    ]
+    terminal.rows(("name", "answers", "parameters"), rows, "answers")
+
+
+@click.command("open", short_help="All videos on a page: drop more, see them finish.")
+@click.option("--port", type=int, default=0, help="On this port [default: any that is free].")
+@click.option("--no-open", is_flag=True, help="Don't open it in a browser.")
+@with_stack
+def open_page(stack: Stack, port: int, no_open: bool) -> None:
+    """Serve a page on this machine alone: a place to drop videos, the list of them with their states, slots and line;
+    each leads to its report. Until Ctrl-C.
+
+    \b
+    rekognition-batch open
+    rekognition-batch open --local --no-open
+
+    It works with your own credentials; the address holds a secret, and the buckets stay private.
+    """
+    from cli.pages.backend import StackBackend
+    from cli.pages.server import serve
+
+    def ready(url: str) -> None:
+        click.echo(url)
+        terminal.say("Ctrl-C ends it.")
+        if not no_open:
+            webbrowser.open(url)
+
+    serve(StackBackend(stack), port=port, on_ready=ready)
