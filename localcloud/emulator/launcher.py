@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with the four things that this project needs and it lacks.
+"""Starts ministack, the AWS emulator, with the five things that this project needs and it lacks.
 
 Run by the interpreter of `.venv-emulator`, which is also the one that Lambda code then runs on:
 
@@ -15,6 +15,10 @@ Run by the interpreter of `.venv-emulator`, which is also the one that Lambda co
    held.
 4. **A batch is allowed by the permission for one.** On AWS there is no `sqs:SendMessageBatch` to grant:
    `sqs:SendMessage` covers it. Here the batch was denied to whoever had what AWS wants.
+5. **Nothing needs to empty a bucket** before it is deleted with its stack: the emulator deletes full ones. CDK's
+   resource that would (`retain_data=false` brings it) is a Node function whose SDK is not here, and a deployment
+   waited an hour for its answer.
+5. **HeadObject says how many tags an object has**, as GetObject does here and both do on AWS.
 
 They use private names of ministack, hence the exact version. Nothing else is patched: what else it lacks is designed
 around in the stack.
@@ -49,6 +53,11 @@ NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "conte
 # Ministack puts its own of these on every answer.
 NOT_RETURNED = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "x-amzn-requestid"}
 
+ON_A_COLLECTION = {
+    "StartFaceSearch",
+    *("CreateCollection", "DeleteCollection", "DescribeCollection", "IndexFaces", "ListFaces", "DeleteFaces"),
+}
+
 # A Rekognition call waits for the endpoint in one of these and not in one of the 64 threads that run Lambda functions.
 forwarders = ThreadPoolExecutor(max_workers=64, thread_name_prefix="rekognition")
 
@@ -78,6 +87,7 @@ def main() -> None:
     count_loopback_as_tls(ministack.app)
     give_services_a_source_account()
     authorize_batches_as_aws_does()
+    count_tags_in_heads()
     ministack.app.main()
 
 
@@ -112,6 +122,30 @@ def authorize_batches_as_aws_does() -> None:
     iam_actions.extract_iam_action = extract_as_aws
 
 
+def count_tags_in_heads() -> None:
+    from ministack.services import s3
+
+    head = s3._head_object
+
+    def head_with_count(bucket, key, *request):
+        status, headers, body = head(bucket, key, *request)
+        if status == 200:
+            headers.update(s3._object_tagging_count_header(bucket, key, headers.get("x-amz-version-id")))
+        return status, headers, body
+
+    s3._head_object = head_with_count
+
+
+def let_buckets_be_deleted_full() -> None:
+    from ministack.services.cloudformation import provisioners
+
+    provisioners._RESOURCE_HANDLERS["Custom::S3AutoDeleteObjects"] = {
+        "create": lambda logical_id, *_: (logical_id, {}),
+        "update": lambda physical_id, *_: (physical_id, {}),
+        "delete": lambda *_: None,
+    }
+
+
 def serve_rekognition(app, url_file: Path) -> None:
     from ministack.core import iam_actions
 
@@ -124,6 +158,30 @@ def serve_rekognition(app, url_file: Path) -> None:
     app.SERVICE_HANDLERS["rekognition"] = handle
     # Without this line the emulator knows no IAM action for these calls, and lets everybody through.
     iam_actions.SERVICE_TO_IAM_NAMESPACE["rekognition"] = "rekognition"
+    extract = iam_actions.extract_resource_arn
+
+    def extract_with_collections(service, method, path, headers, body, query, region, account):
+        if service == "rekognition":
+            return collection_arn(headers, body, region, account)
+        return extract(service, method, path, headers, body, query, region, account)
+
+    iam_actions.extract_resource_arn = extract_with_collections
+
+
+def collection_arn(headers: dict, body: bytes, region: str, account: str) -> str:
+    """What a Rekognition call is authorized on: the face collection it names, or "*".
+
+    Of the calls that the endpoint offers, those that take a CollectionId have a resource type, and only they (Service
+    Authorization Reference).
+    """
+    target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
+    try:
+        match json.loads(body or b"{}"):
+            case {"CollectionId": str(name)} if target.rpartition(".")[2] in ON_A_COLLECTION:
+                return f"arn:aws:rekognition:{region}:{account}:collection/{name}"
+    except ValueError:
+        pass
+    return "*"
 
 
 def facts_about_caller(headers: dict, body: bytes, query: dict) -> dict[str, str]:

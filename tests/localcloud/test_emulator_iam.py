@@ -120,6 +120,30 @@ def test_without_the_grant_the_call_is_refused_in_awss_words(start, endpoint):
     assert len(endpoint.calls) == before
 
 
+def test_a_search_is_allowed_in_the_collection_that_the_grant_names(caller, endpoint):
+    people = allow("rekognition:StartFaceSearch", "arn:aws:rekognition:*:*:collection/people")
+    rekognition = caller("rekognition", people)
+    video = {"S3Object": {"Bucket": "videos", "Name": "a.mp4"}}
+
+    rekognition.start_face_search(Video=video, CollectionId="people")
+
+    assert endpoint.calls[-1][1]["CollectionId"] == "people"
+    with pytest.raises(ClientError, match="not authorized to perform: rekognition:StartFaceSearch"):
+        rekognition.start_face_search(Video=video, CollectionId="others")
+    with pytest.raises(ClientError, match="not authorized to perform: rekognition:StartFaceDetection"):
+        rekognition.start_face_detection(Video=video)
+
+
+def test_the_endpoint_learns_who_may_read_a_picture(caller, endpoint):
+    picture = {"S3Object": {"Bucket": "videos", "Name": "ada.jpg"}}
+    index = allow("rekognition:IndexFaces", "arn:aws:rekognition:*:*:collection/people")
+
+    for statements, told in (([index], "false"), ([index, allow("s3:GetObject", "arn:aws:s3:::videos/*")], "true")):
+        caller("rekognition", *statements).index_faces(CollectionId="people", Image=picture)
+        headers, _ = endpoint.calls[-1]
+        assert {name.lower(): value for name, value in headers.items()}["x-localcloud-may-read"] == told
+
+
 def test_the_endpoint_learns_who_calls(start):
     facts = start(START)
 
