@@ -1,7 +1,7 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help setup demo cloud cloud-stop cloud-status \
-  histories histories-planted bench bench-start bench-collect bench-drain bench-cost
+.PHONY: help setup extras demo cloud cloud-stop cloud-status \
+  histories histories-planted bench bench-start bench-collect bench-drain bench-cost bench-engines
 
 LOCALCLOUD = .venv/bin/python -m localcloud
 
@@ -11,6 +11,10 @@ help: ## This list
 setup: ## Install what is needed, into this folder only; quick when it is there
 	@tools/setup
 
+# EXTRAS: text labels moderation search
+extras: setup ## Install engines of the local cloud beyond faces and segments [EXTRAS='text labels moderation search']
+	@tools/extras $(or $(EXTRAS),text labels moderation search)
+
 # VIDEO and its like reach the command through the environment and in quotes: a path may have spaces.
 demo: setup ## Drop a video, see its faces, on this machine alone [VIDEO=path]
 	@$(LOCALCLOUD) demo $${VIDEO:+"$$VIDEO"}
@@ -19,7 +23,9 @@ demo: setup ## Drop a video, see its faces, on this machine alone [VIDEO=path]
 # ENGINE=simulated SECONDS=5 DETECTIONS=100   don't look at the videos: a job takes this long and finds this much
 # CONTEXT='retain_data=false'                 settings for the stack, as cdk's -c
 # PORT=4566                                   not just any free port
+# EXTRAS='text search'                        engines to install first (make extras)
 cloud: setup ## Start the local cloud and deploy to it; again: bring it up to date (options: see Makefile)
+	@$(if $(EXTRAS),tools/extras $(EXTRAS))
 	@$(LOCALCLOUD) up \
 	  $${REKOGNITION_ENDPOINT:+--rekognition-endpoint "$$REKOGNITION_ENDPOINT"} \
 	  $(if $(ENGINE),--engine $(ENGINE)) $(if $(SECONDS),--seconds $(SECONDS)) \
@@ -55,7 +61,7 @@ histories: setup ## 10,000 generated histories against the handlers [HISTORIES=n
 histories-planted: setup ## Bugs planted one by one, and which invariant catches each
 	@.venv/bin/python -m tests.histories.planted
 
-bench: bench-start bench-collect bench-drain bench-cost ## All benches; each writes bench/results/<bench>.json
+bench: bench-start bench-collect bench-drain bench-cost bench-engines ## All benches; each writes bench/results/<bench>.json
 
 bench-start: setup ## Cold-start imports, beside bare boto3 clients
 	@.venv/bin/python -m bench.start
@@ -68,3 +74,6 @@ bench-drain: setup ## 1,000 and 10,000 videos at once on 20 slots, in virtual ti
 
 bench-cost: setup ## Dollars per 1,000 jobs and per idle month, from the two runs above
 	@.venv/bin/python -m bench.cost
+
+bench-engines: setup ## The local engines, as multiples of real time and beside decoding alone
+	@.venv/bin/python -m bench.engines

@@ -109,19 +109,19 @@ def crowded(folder: Path, seconds: int = 45, people: int = 12) -> Path:
     return _once(folder / f"crowded-{seconds}-{people}.mp4", make)
 
 
-def captioned(folder: Path) -> Path:
-    """640×360, 3 seconds: a headline that changes after two, and a smaller line below it."""
+def captioned(folder: Path, frames: int = 30) -> Path:
+    """640×360, 10 frames a second: a headline that changes after two seconds, and a smaller line below it."""
 
     def pictures() -> Iterable[np.ndarray]:
         large, small = ImageFont.load_default(36), ImageFont.load_default(18)
-        for number, background in enumerate(scenery(640, 360, 30)):
+        for number, background in enumerate(scenery(640, 360, frames)):
             picture = Image.fromarray(background)
             draw = ImageDraw.Draw(picture)
             draw.text((60, 60), "HARBOUR NEWS" if number < 20 else "GOOD NIGHT", fill="white", font=large)
             draw.text((60, 280), "Ferry leaves at 12:45", fill="white", font=small)
             yield np.asarray(picture)
 
-    return _once(folder / "captioned.mp4", lambda path: write(path, pictures(), rate=10))
+    return _once(folder / f"captioned-{frames}.mp4", lambda path: write(path, pictures(), rate=10))
 
 
 def flashes(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The engines on real frames: shots, black, text, known faces, labels, moderation. With tolerances, not exact scores."""
+"""The engines on real frames: shots, black, text, known faces, labels, moderation. With tolerances, never exact."""
 
 import importlib.util
 import json
@@ -195,9 +195,11 @@ def test_captions_are_read_while_they_are_shown(captions: Path) -> None:
 
 
 @needs("text")
-def test_text_can_be_asked_for_by_size_and_place(captions: Path) -> None:
+def test_text_can_be_asked_for_by_size_and_place(videos_folder: Path) -> None:
+    still = videos.captioned(videos_folder, frames=1)
+
     def words(**filters: Any) -> list[str]:
-        return read(look(captions, "text-detection", {"Filters": filters}), "WORD").get(0, [])
+        return read(look(still, "text-detection", {"Filters": filters}), "WORD").get(0, [])
 
     lower_half = {"BoundingBox": {"Left": 0, "Top": 0.5, "Width": 1, "Height": 0.5}}
     triangle = {"Polygon": [{"X": 0, "Y": 0}, {"X": 0.4, "Y": 0}, {"X": 0, "Y": 0.6}]}

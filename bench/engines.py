@@ -1,0 +1,153 @@
+"""How fast the local engines look at a video: make bench-engines.
+
+A generated minute at 720p and at 1080p, 30 frames a second, with the clip's two people and captions in it, looked at in
+one process: by decoding alone, by each engine that is installed, and by all of them in one decode. The ratios count:
+seconds of video per second, and times what decoding alone takes. Sizes are those of what each extra installs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from bench import report
+from localcloud.rekognition.engines.looking import EXTRAS, LOOKERS, Look, look_at
+from localcloud.rekognition.engines.models import MADE
+from localcloud.rekognition.video import Video
+
+ROOT = Path(__file__).resolve().parents[1]
+CLIP = ROOT / "localcloud/clip/two-portraits.mp4"
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
+RATE = 30
+NEEDED: dict[str, dict[str, Any]] = {"segment-detection": {"SegmentTypes": ["TECHNICAL_CUE", "SHOT"]}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=int, default=60, help="of video (%(default)s)")
+    parser.add_argument("--measure", nargs="+", metavar=("VIDEO", "ANALYSIS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(*measure(Path(options.measure[0]), options.measure[1:]))
+        return
+    runs = [("decoding alone", []), *((name, [name]) for name in LOOKERS if installed(name))]
+    runs.append(("all of them", [name for name in LOOKERS if installed(name)]))
+    ours: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder, report.progress() as bar:
+        task = bar.add_task("engines", total=len(SIZES) * len(runs))
+        for size in SIZES:
+            video = make(Path(folder) / f"{size}.mp4", size, options.seconds)
+            for name, analyses in runs:
+                ours[f"{name}, {size}"] = in_a_process(video, analyses, options.seconds)
+                bar.advance(task)
+    for name, of in ours.items():
+        of["times_decoding"] = round(of["seconds"] / ours[f"decoding alone, {name.rsplit(', ', 1)[1]}"]["seconds"], 2)
+    sizes = {extra: megabytes(extra) for name, extra in sorted(EXTRAS.items()) if installed(name)}
+    report.show(
+        f"{options.seconds} s of video at {RATE} frames a second, one process",
+        ["", "seconds", "× real time", "× decoding", "peak MB"],
+        [
+            (name, of["seconds"], of["times_real_time"], of["times_decoding"], of["peak_megabytes"])
+            for name, of in ours.items()
+        ],
+    )
+    report.show("What the extras install", ["", "MB"], list(sizes.items()))
+    decoding = {name: of for name, of in ours.items() if name.startswith("decoding")}
+    report.save(
+        "engines",
+        ours={name: of for name, of in ours.items() if name not in decoding},
+        baselines=decoding,
+        video_seconds=options.seconds,
+        extras_megabytes=sizes,
+    )
+
+
+def installed(analysis: str) -> bool:
+    look = Look("job", analysis, NEEDED.get(analysis, {}))
+    with CLIP.open("rb") as file:
+        return "not installed" not in (look_at(file, [look], lambda _done: None)["job"].failure or "")
+
+
+def make(path: Path, size: str, seconds: int) -> Path:
+    """The clip's frames, enlarged, over and over; a headline that changes, and a line that runs along below."""
+    width, height = SIZES[size]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "crf": "26"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number, picture in zip(range(seconds * RATE), _pictures((width, height)), strict=False):
+            large, small = ImageFont.load_default(height // 14), ImageFont.load_default(height // 28)
+            draw = ImageDraw.Draw(picture)
+            draw.text((width // 20, height // 20), f"CHAPTER {number // RATE // 5 + 1}", fill="white", font=large)
+            draw.text(
+                (width - number * 4 % width, height - height // 12), "Ferry leaves at 12:45", fill="white", font=small
+            )
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def _pictures(size: tuple[int, int]) -> Iterator[Image.Image]:
+    while True:
+        with av.open(str(CLIP)) as container:
+            for frame in container.decode(video=0):
+                yield frame.to_image().resize(size)
+
+
+def in_a_process(video: Path, analyses: list[str], seconds: int) -> dict[str, float]:
+    """A process of its own: what it holds at its peak is this run's."""
+    command = [sys.executable, "-m", "bench.engines", "--measure", str(video), *analyses]
+    run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    took, peak = (float(word) for word in run.stdout.split()[-2:])
+    return {
+        "seconds": round(took, 2),
+        "times_real_time": round(seconds / took, 1),
+        "peak_megabytes": round(peak),
+    }
+
+
+def measure(video: Path, analyses: list[str]) -> tuple[float, float]:
+    """Seconds, without imports and loading of nets, and the peak of memory in MB."""
+    looks = [Look(name, name, NEEDED.get(name, {})) for name in analyses]
+    with CLIP.open("rb") as file:
+        look_at(file, [Look(name, name, NEEDED.get(name, {})) for name in analyses], lambda _done: None)
+    began = time.perf_counter()
+    with video.open("rb") as file:
+        if looks:
+            failures = [outcome.failure for outcome in look_at(file, looks, lambda _done: None).values()]
+            assert not any(failures), failures
+        else:
+            with Video(file) as decoded:
+                for sample in decoded.samples():
+                    sample.picture()
+    took = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes; bytes on macOS
+    return took, peak / 2 ** (20 if sys.platform == "darwin" else 10)
+
+
+def megabytes(extra: str) -> float:
+    """What the files of an extra's packages take, and of the models made for it."""
+    pins = (ROOT / f"requirements-extra-{extra}.txt").read_text().splitlines()
+    size = 0
+    for name in sorted({pin.split("==")[0] for pin in pins if pin and not pin.startswith("#")}):
+        distribution = importlib.metadata.distribution(name)
+        paths = [Path(str(distribution.locate_file(file))) for file in distribution.files or ()]
+        size += sum(path.stat().st_size for path in paths if path.is_file())
+    if extra == "labels":
+        size += sum(path.stat().st_size for path in MADE.glob("coco-ssd.*"))
+    return round(size / 1e6, 1)
+
+
+if __name__ == "__main__":
+    main()
