@@ -1,7 +1,7 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
 .PHONY: help setup extras demo cloud cloud-stop cloud-status \
-  histories histories-planted bench bench-start bench-collect bench-drain bench-cost bench-engines
+  histories histories-planted bench bench-start bench-collect bench-drain bench-cost bench-engines bench-report screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
 
@@ -61,7 +61,7 @@ histories: setup ## 10,000 generated histories against the handlers [HISTORIES=n
 histories-planted: setup ## Bugs planted one by one, and which invariant catches each
 	@.venv/bin/python -m tests.histories.planted
 
-bench: bench-start bench-collect bench-drain bench-cost bench-engines ## All benches; each writes bench/results/<bench>.json
+bench: bench-start bench-collect bench-drain bench-cost bench-engines bench-report ## All benches; each writes bench/results/<bench>.json
 
 bench-start: setup ## Cold-start imports, beside bare boto3 clients
 	@.venv/bin/python -m bench.start
@@ -77,3 +77,9 @@ bench-cost: setup ## Dollars per 1,000 jobs and per idle month, from the two run
 
 bench-engines: setup ## The local engines, as multiples of real time and beside decoding alone
 	@.venv/bin/python -m bench.engines
+
+bench-report: setup ## A report of 100,000 detections in real Chromium: how soon, how smooth
+	@.venv/bin/python -m bench.pages
+
+screenshots: setup ## The README's pictures of the pages, anew [docs/pictures]
+	@.venv/bin/python -m tools.screenshots
