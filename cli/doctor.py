@@ -63,6 +63,8 @@ def aws(stack: Stack, *words: str) -> str:
     options = [
         *(["--profile", where.profile] if where.profile else []),
         *(["--region", where.region] if where.region else []),
+        # Said, though the environment says it as well: version 1 of the CLI forgets it for SQS in us-east-1.
+        *(["--endpoint-url", stack.client("sqs").meta.endpoint_url] if stack.local else []),
     ]
     prefix = ". .localcloud/env; " if where.local else ""
     return prefix + shlex.join(["aws", *words, *options])
@@ -323,8 +325,8 @@ def line(stack: Stack) -> Iterator[Finding]:
 
     seen = overview(stack, time.time())
     if seen.line.get("paused"):
-        since = seen.line.get("paused_at", "some time")
-        yield Finding("note", "starting", f"paused since {since}", stack.where.command("resume"))
+        since = str(seen.line.get("paused_at", "some time"))[:16].replace("T", " ")
+        yield Finding("note", "starting", f"paused since {since} (UTC)", stack.where.command("resume"))
     else:
         yield Finding("fine", "starting", "not paused")
     stuck = seen.stuck().standings

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from cli.stack import Stack
@@ -10,7 +12,9 @@ from lambdas.jobs import FINAL, Job
 
 IN_LINE = ("RUNNING", "WAITING")
 RECENT = 3600.0  # seconds: completions older than that say nothing of now
-FEWEST = 3  # completions that make a rate
+FEWEST = 5  # completions that make a pace
+IDLE = 10.0  # times the usual gap between two completions: then nobody waited in between
+QUIET = 300.0  # seconds without a completion after which nobody can say
 STUCK_CLAIM = 300.0  # seconds; the tick hands an unanswered claim back after 120
 STUCK_COLLECTING = 600.0  # seconds after a lease that nobody has renewed; another collector follows within two minutes
 STUCK_DUE = 900.0  # seconds that somebody is due while the service hasn't said "no slot"
@@ -120,12 +124,19 @@ def arrange(jobs: Sequence[Job], line: Mapping[str, Any], now: float) -> Overvie
 
 
 def seconds_per_job(jobs: Iterable[Job], now: float) -> float | None:
-    """The pace of the last hour: seconds between two completions; None if there are too few to say."""
-    ends = [at for job in jobs if job.state in ("SUCCEEDED", "FAILED") and now - (at := when(job.state_since)) < RECENT]
+    """The pace: seconds between two completions lately; None if there were too few, or none for a while."""
+    ends = sorted(
+        at for job in jobs if job.state in ("SUCCEEDED", "FAILED") if now - (at := when(job.state_since)) < RECENT
+    )
     if len(ends) < FEWEST:
         return None
-    # Up to now and not up to the last one: a line that has stopped must not look as quick as it was.
-    return (now - min(ends)) / len(ends)
+    gaps = [later - sooner for sooner, later in pairwise(ends)]
+    longest = max(IDLE * median(gaps), 1.0)
+    if now - ends[-1] > max(longest, QUIET):
+        return None
+    # A much longer gap is one in which nobody waited: it says nothing of how fast a line moves.
+    busy = [gap for gap in gaps if gap <= longest]
+    return sum(busy) / len(busy)
 
 
 def why_stuck(job: Job, line: Mapping[str, Any], now: float) -> str:

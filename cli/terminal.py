@@ -2,11 +2,12 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -44,32 +45,57 @@ def data(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def rows(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: str | None = "") -> None:
+def rows(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: Collection[str] = ()) -> None:
     """A table: for people in columns, for a pipe in lines with tabs.
 
     Args:
         headings: of the columns.
         lines: the cells; text, or rich's.
-        flexible: the heading of the column that may be broken, if the terminal is narrow; None: any may.
+        flexible: the headings of the columns that may be broken, if the terminal is narrow.
     """
     console = stdout()
     if console.is_terminal:
-        console.print(table(headings, lines, flexible))
-        return
+        console.print(table(headings, list(lines), flexible))
+    else:
+        tabbed(headings, lines)
+
+
+def tabbed(headings: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    """A table for programs."""
     click.echo("\t".join(headings))
     for cells in lines:
-        click.echo("\t".join(str(cell).replace("\t", " ").replace("\n", " ") for cell in cells))
+        click.echo("\t".join(printable(str(cell).replace("\n", " ")) for cell in cells))
 
 
-def table(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: str | None = "") -> Table:
-    """The columns that `rows` prints."""
+def table(headings: Sequence[str], lines: Sequence[Sequence[Any]], flexible: Collection[str] = ()) -> Table:
+    """The columns that `rows` prints. What may not be broken keeps its width, whatever the terminal's."""
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for heading in headings:
-        breaks = flexible is None or heading == flexible
-        result.add_column(heading, no_wrap=not breaks, overflow="fold" if breaks else "ellipsis")
-    for cells in lines:
-        result.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in cells))
+    shown = [[cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in cells] for cells in lines]
+    for number, heading in enumerate(headings):
+        if heading in flexible:
+            result.add_column(heading, overflow="fold", min_width=min(16, _width(shown, number, heading)))
+        else:
+            result.add_column(heading, no_wrap=True, min_width=_width(shown, number, heading))
+    for cells in shown:
+        result.add_row(*cells)
     return result
+
+
+def _width(lines: Sequence[Sequence[Text]], column: int, heading: str) -> int:
+    return max([cell_len(heading), *(lines_[column].cell_len for lines_ in lines)])
+
+
+def beside(mark: Text, text: Text) -> None:
+    """A mark, and a text that is broken beside it, not under it; in one line where a program reads."""
+    console = stdout()
+    if not console.is_terminal:
+        console.print(Text.assemble(mark, " ", text), soft_wrap=True)
+        return
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(mark, text)
+    console.print(grid)
 
 
 def printable(text: str) -> str:

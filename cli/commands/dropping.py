@@ -154,7 +154,9 @@ def estimate(where: Where, paths: tuple[str, ...], analyses: str | None, as_json
         terminal.data([one.as_json for one in found])
     else:
         terminal.rows(
-            ("video", "length", "codec", "size", "price", "trouble"), [_priced_row(one) for one in found], "video"
+            ("video", "length", "codec", "size", "price", "trouble"),
+            [_priced_row(one) for one in found],
+            ("video", "trouble"),
         )
         each = ", ".join(f"{name} ${price:.2f}" for name, price in prices.per_minute(choice).items())
         minutes = sum(one.header.seconds for one in found if not one.header.trouble) / 60

@@ -1,11 +1,15 @@
 """What happens: states, places in line, slots."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
+from rich.console import Group
 from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from cli import terminal
@@ -18,7 +22,7 @@ from cli.stack import Stack
 from cli.terminal import many, span
 
 STATES = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
-HEADINGS = ("video", "analysis", "state", "since", "what")
+HEADINGS = ("video", "analysis", "state", "for", "what")
 LOOK_AGAIN = 2.0  # seconds, with --watch
 MOST_SHOWN = 200  # jobs in a terminal; --json and pipes get all
 
@@ -96,8 +100,10 @@ def _show(stack: Stack, seen: Overview) -> None:
     if terminal.stdout().is_terminal and len(standings) > MOST_SHOWN:
         terminal.say(f"The newest {MOST_SHOWN} of {len(standings):,} jobs; all of them with --json or through a pipe.")
         standings = standings[:MOST_SHOWN]
-    if standings:
-        terminal.rows(HEADINGS, [_cells(standing, seen) for standing in standings], flexible="what")
+    if standings and terminal.stdout().is_terminal:
+        terminal.stdout().print(_by_video(standings, seen))
+    elif standings:
+        terminal.tabbed(HEADINGS, [_cells(standing, seen) for standing in standings])
     terminal.say(_summary(seen))
     waits = depths(stack)
     if arriving := waits["uploads"]:
@@ -105,9 +111,7 @@ def _show(stack: Stack, seen: Overview) -> None:
     if dead := waits["uploads dead"] + waits["finished dead"]:
         terminal.say(f"{many(dead, 'dead letter')}: {stack.where.command('redrive', '--dry-run')}")
     if seen.line.get("paused"):
-        terminal.say(
-            f"Starting is paused since {seen.line.get('paused_at', 'some time')}: {stack.where.command('resume')}"
-        )
+        terminal.say(f"Starting is paused, for {_paused(seen)}: {stack.where.command('resume')}")
 
 
 def _summary(seen: Overview) -> str:
@@ -124,13 +128,41 @@ def _watch(look: Any) -> Overview:
             seen: Overview = look()
             # Who is under way comes first: a screen has few lines.
             order = sorted(seen.standings, key=lambda one: STATES.index(one.job.state) if not _ended(one) else 9)
-            lines = [_cells(standing, seen) for standing in order[: max(5, console.height - 4)]]
-            shown = terminal.table(HEADINGS, lines, "what")
-            shown.caption, shown.caption_justify = Text(_summary(seen)), "left"
-            live.update(shown, refresh=True)
+            caption = Text(_summary(seen))
+            live.update(Group(_by_video(order[: max(3, (console.height - 3) // 2)], seen), caption), refresh=True)
             if seen.standings and seen.over:
                 return seen
             time.sleep(LOOK_AGAIN)
+
+
+def _by_video(standings: Sequence[Standing], seen: Overview) -> Table:
+    """Each video's name on a line of its own, whole; under it its jobs."""
+    lines: list[tuple[Any, ...]] = []
+    names: dict[int, Text] = {}
+    before = None
+    for standing in standings:
+        video, *cells = _cells(standing, seen)
+        if standing.job.key != before:
+            names[len(lines)] = video
+            before = standing.job.key
+        lines.append(tuple(cells))
+    # The name is a row across all columns, which rich has not: so the jobs' columns get their widths first.
+    shown = terminal.table(HEADINGS[1:], lines, ("what",))
+    grid = Table.grid()
+    for number, line in enumerate(lines):
+        if number in names:
+            grid.add_row(names[number])
+        row = Table.grid(padding=(0, 2, 0, 0))
+        for column in shown.columns:
+            row.add_column(no_wrap=column.no_wrap, min_width=column.min_width, overflow=column.overflow)
+        row.add_row(*(cell if isinstance(cell, Text) else Text(terminal.printable(str(cell))) for cell in line))
+        grid.add_row(Padding(row, (0, 0, 0, 2)))
+    return grid
+
+
+def _paused(seen: Overview) -> str:
+    since = seen.line.get("paused_at")
+    return span(seen.now - when(since)) if since else "some time"
 
 
 def _ended(standing: Standing) -> bool:
@@ -139,7 +171,7 @@ def _ended(standing: Standing) -> bool:
 
 def _cells(standing: Standing, seen: Overview) -> tuple[Any, ...]:
     job = standing.job
-    video = Text(terminal.printable(job.key), overflow="fold")
+    video = Text(terminal.printable(job.key), style="bold", overflow="fold")
     return video, job.analysis, terminal.state(job.state), span(seen.now - when(job.state_since)), _what(standing, seen)
 
 
@@ -185,7 +217,7 @@ def quota(stack: Stack, as_json: bool) -> None:
             ("in line", found.waiting, "paused" if found.paused else "WAITING jobs"),
             ("being collected", found.collecting, "done at Rekognition, no slot in use"),
         ],
-        flexible="",
+        flexible=("",),
     )
     if found.refused_at and found.waiting:
         terminal.say(f"The service last said that no slot is free at {found.refused_at[:19].replace('T', ' ')} UTC.")

@@ -96,7 +96,7 @@ def redrive(stack: Stack, dry_run: bool, as_json: bool) -> None:
         terminal.rows(
             ("queue", "since", "about", "why"),
             [(letter.queue, letter.sent_at[:16].replace("T", " "), letter.about, letter.why) for letter in found],
-            flexible="why",
+            flexible=("about", "why"),
         )
         terminal.say(f"To send {'it' if len(found) == 1 else 'them'} back: {stack.where.command('redrive')}")
     else:
@@ -175,12 +175,9 @@ MARKS = {"fine": ("✓", "green"), "note": ("!", "yellow"), "wrong": ("✗", "re
 def _tell(verdict: str, subject: str, text: str, mend: str) -> None:
     """One finding. The command is on a line of its own, unbroken, so that it can be copied."""
     mark, colour = MARKS[verdict]
-    console = terminal.stdout()
-    console.print(
-        Text.assemble((f"{mark} ", colour), (subject, "bold"), f": {terminal.printable(text)}"), soft_wrap=True
-    )
+    terminal.beside(Text(mark, colour), Text.assemble((subject, "bold"), f": {terminal.printable(text)}"))
     if mend:
-        console.print(Text(f"    {mend}"), soft_wrap=True)
+        terminal.stdout().print(Text(f"    {mend}"), soft_wrap=True)
 
 
 SHELLS = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/rekognition-batch.fish"}

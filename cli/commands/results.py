@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
+from rich.text import Text
 
 from cli import captions, exporting, finding, places, terminal
 from cli.errors import CliError, WrongUse
@@ -225,7 +226,9 @@ def query(where: "Where", question: str | None, pairs: tuple[str, ...], here: bo
     if as_json:
         terminal.data([dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows])
     else:
-        terminal.rows(answer.columns, [["" if cell is None else cell for cell in row] for row in answer.rows], None)
+        terminal.rows(
+            answer.columns, [["" if cell is None else cell for cell in row] for row in answer.rows], answer.columns
+        )
 
 
 def _plain(cell: object) -> object:
@@ -233,12 +236,18 @@ def _plain(cell: object) -> object:
 
 
 def _saved_queries() -> None:
+    """Their list: for people with what they answer under the name, for programs a line each."""
     from queries.saved import saved
 
     rows = [
-        (one.name, one.answers, " ".join(f"{p.name}={p.default}" for p in one.parameters)) for one in saved().values()
+        (one.name, one.answers, " ".join(f"--set {p.name}={p.default}" for p in one.parameters))
+        for one in saved().values()
     ]
-    terminal.rows(("name", "answers", "parameters"), rows, "answers")
+    if not terminal.stdout().is_terminal:
+        terminal.tabbed(("name", "answers", "parameters"), rows)
+        return
+    lines = [(name, Text.assemble(answers, *([f"\n{words}"] if words else []))) for name, answers, words in rows]
+    terminal.rows(("name", "what it answers, and its parameters"), lines, ("what it answers, and its parameters",))
 
 
 @click.command("open", short_help="All videos on a page: drop more, see them finish.")
