@@ -36,8 +36,8 @@ def rows_page() -> str:
         "# Tables of rows\n\n"
         "One table per analysis, and one of jobs, over the files in the results bucket. A column Rekognition gave\n"
         "no value for is null or left out. Times are ms from the beginning of the video, confidences 0..100, boxes\n"
-        "and points fractions of the frame that may reach beyond 0..1. Types are Athena's (DuckDB's are the same); JSON\n"
-        "Schemas of the same rows are in [schemas](../schemas). This page is made from `lambdas/columns.py`.\n",
+        "and points fractions of the frame that may reach beyond 0..1. Types are Athena's (DuckDB's are the same);\n"
+        "JSON Schemas of the same rows are in [schemas](../schemas). This page is made from `lambdas/columns.py`.\n",
         "## In every row\n\n" + _columns((*VIDEO, DATE)),
     ]
     parts += [f"## `{_name(t)}`\n\n`{t.prefix}/{t.partition.name}=…/`\n\n{_columns(_own(t))}" for t in TABLES]
