@@ -141,7 +141,7 @@ def estimate(where: Where, paths: tuple[str, ...], analyses: str | None, as_json
 
     \b
     rekognition-batch estimate holiday.mp4 interviews/
-    rekognition-batch estimate s3://my-videos/2019/ --analyses face-detection,text-detection
+    rekognition-batch estimate s3://my-videos/2019/ --analyses text-detection
 
     Reads headers only: of an object in S3 a few hundred kilobytes, by byte range. The exit code is 1 if a video is
     one that Rekognition refuses.

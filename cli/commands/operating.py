@@ -191,7 +191,7 @@ def completion(shell: str) -> None:
     \b
     rekognition-batch completion bash >> ~/.bashrc
     rekognition-batch completion zsh >> ~/.zshrc
-    rekognition-batch completion fish > ~/.config/fish/completions/rekognition-batch.fish
+    rekognition-batch completion fish | source
     """
     from click.shell_completion import get_completion_class
 
