@@ -18,6 +18,7 @@ import av
 from rich.console import Console
 from rich.table import Table
 
+from cli.pages.report import Facts, write_report
 from lambdas.clock import Clock
 from lambdas.jobs import FINAL, Job, Jobs
 from localcloud import net, pictures
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 CLIP = CHECKOUT / "localcloud/clip/two-portraits.mp4"
 OUTPUT = CHECKOUT / "demo-output"
+REPORT = OUTPUT / "report.html"
 ANALYSIS = "face-detection"
 MOST_ROWS = 20  # of the table
 FORGOTTEN = 60  # seconds after which an upload that has become no job means that something is broken
@@ -60,6 +62,7 @@ def run(video: Path | None) -> int:
         board.step("Draw")
         found = pictures.moments(json.loads(result)["Faces"])
         drawn = draw(path, found, result, board)
+        write_report(REPORT, path.name, {ANALYSIS: json.loads(result)}, facts=Facts.of([job]), file=path)
         board.step("Draw", True)
     show(found, drawn, where)
     return 0
@@ -130,7 +133,7 @@ def drop(cloud: LocalCloud, board: Board, path: Path) -> Job:
             raise CloudError(reason)
         job = next((job for job in jobs.of_video(bucket, key) if job.analysis == ANALYSIS), None)
         if job is None and time.monotonic() - uploaded > FORGOTTEN:
-            raise CloudError(f"The upload has not become a job within {FORGOTTEN} seconds.\n{cloud.logs()}")
+            raise CloudError(f"The upload has not become a job within {FORGOTTEN} seconds.\n{cloud.logs(8)}")
         ended = job is not None and job.state in FINAL
         now = len(order) if ended else order.index(stages[job.state]) if job else 0
         if job and ended and job.state != "SUCCEEDED":
@@ -179,7 +182,7 @@ def draw(path: Path, found: Sequence[Moment], result: bytes, board: Board) -> in
 def forget_last_time() -> None:
     """Only what an earlier demo has put there; the folder may hold something of the user's by now."""
     shutil.rmtree(OUTPUT / "moments", ignore_errors=True)
-    for name in (f"{ANALYSIS}.json", "contact-sheet.png"):
+    for name in (f"{ANALYSIS}.json", "contact-sheet.png", REPORT.name):
         (OUTPUT / name).unlink(missing_ok=True)
 
 
@@ -196,7 +199,9 @@ def show(found: Sequence[Moment], drawn: int, where: str) -> None:
     if found:
         of = f" (of {len(found)} moments)" if drawn < len(found) else ""
         print(f"  {drawn} pictures:{' ' * (5 - len(str(drawn)))}{output}/moments/{of}")
-        print(f"  look at this:  {output}/contact-sheet.png")
+        print(f"  at a glance:   {output}/contact-sheet.png")
+    print(f"  look at this:  {output}/{REPORT.name}  (the video, and what was found when)")
+    print("\nWith videos of yours:  make cloud && .venv/bin/rekognition-batch open --local")
 
 
 def table(found: Sequence[Moment]) -> Table:
