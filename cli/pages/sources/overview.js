@@ -198,7 +198,7 @@ function end(upload, text, bad = false, may = false) {
     $("uploads").hidden = !$("uploads").childElementCount;
   };
   if (bad) {
-    const buttons = el("span", {}, el("button.quiet", { type: "button", "aria-label": "Dismiss", onclick: gone }, "✕"));
+    const buttons = el("span.asks", {}, el("button.quiet", { type: "button", "aria-label": "Dismiss", onclick: gone }, "✕"));
     if (may) {
       buttons.prepend(el("button", { type: "button", onclick: () => {
         buttons.remove();

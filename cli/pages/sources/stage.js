@@ -157,7 +157,9 @@ class Stage {
     const name = this.rows.nameOf(row);
     const sure = `${Math.floor(this.rows.confidence[row] / 100)} %`;
     const short = name.length > 28 ? `${name.slice(0, 27)}…` : name;
-    const text = name === "Face" ? sure : `${short} ${sure}`;
+    // Isolated: a name that runs from right to left must not take the number with it.
+    const text = name === "Face" ? sure : `\u2068${short}\u2069 ${sure}`;
+    pen.direction = "ltr";
     pen.font = "600 12px Roboto, Arial, sans-serif";
     const width = pen.measureText(text).width + 12, height = 19;
     const left = area.x + sides[0] * area.w - 1, boxTop = area.y + sides[1] * area.h;

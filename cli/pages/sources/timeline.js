@@ -54,7 +54,7 @@ class Timeline {
     const groups = kinds.map((kind, index) => {
       const lanes = [...this.groups[index]].map(([name, list]) => ({ name: rows.strings[name], list, left: this._passing(list) }))
         .filter((lane) => lane.left.length)
-        .sort((a, b) => b.left.length - a.left.length || (a.name < b.name ? -1 : 1));
+        .sort((a, b) => b.left.length - a.left.length || a.list[0] - b.list[0]);
       if (!lanes.length) return null;
       const group = el(`div.group.k${index}`, { role: "group", "aria-label": kind.title, "data-kind": index });
       if (kind.analysis === "face-detection") {

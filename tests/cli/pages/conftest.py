@@ -1,93 +1,17 @@
-"""A real browser: Debian's Chromium, driven by Playwright. Nothing is downloaded, and it reaches this machine only."""
+"""A report of the clip, opened from disk in a real browser."""
 
-import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from cli.pages.report import Facts, write_report
+from tests.browser import Tab, chromium, tab
 from tests.cli.pages import made
 
-ROOT = Path(__file__).resolve().parents[3]
-AXE = ROOT / "node_modules/axe-core/axe.min.js"
-FLAGS = [
-    "--no-sandbox",  # as root, as CI runs it
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PHONE: Mapping[str, Any] = {
-    "viewport": {"width": 390, "height": 844},
-    "device_scale_factor": 2,
-    "is_mobile": True,
-    "has_touch": True,
-}
-DESK: Mapping[str, Any] = {"viewport": {"width": 1440, "height": 900}}
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not path:
-        reason = "there is no Chromium on PATH: apt-get install chromium"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-class Tab:
-    """A page in a window of its own, and everything in it that went wrong."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        self.context = context
-        self.page: Page = context.new_page()
-        self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
-        self.page.on("dialog", lambda dialog: (self.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-
-    def until(self, condition: str, patience: float = 10.0) -> None:
-        """Wait until a condition holds; elements go by their ids. (Playwright's own way is eval: refused.)"""
-        deadline = time.monotonic() + patience
-        while not self.page.evaluate(condition):
-            assert time.monotonic() < deadline, condition
-            time.sleep(0.02)
-
-    def axe(self) -> list[str]:
-        """What axe finds wrong with the page as it is now."""
-        # Not by a script element: the page's policy refuses it, as it should.
-        self.page.evaluate(AXE.read_text() + "; 0")
-        found = self.page.evaluate("axe.run({resultTypes: ['violations']}).then((result) => result.violations)")
-        return [f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}" for one in found]
-
-    def overflows(self) -> bool:
-        """Whether the page is wider than its window."""
-        return bool(self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
-
-
-@pytest.fixture
-def tab(chromium: Browser) -> Iterator[Callable[..., Tab]]:
-    """A function that opens an empty tab: ``tab()``, ``tab(color_scheme="dark")``, ``tab(**PHONE)``."""
-    contexts: list[BrowserContext] = []
-
-    def open_(**options: Any) -> Tab:
-        contexts.append(chromium.new_context(**{**DESK, **options}))
-        contexts[-1].set_default_timeout(10_000)
-        return Tab(contexts[-1])
-
-    yield open_
-    for context in contexts:
-        context.close()
+__all__ = ["chromium", "tab"]  # fixtures
 
 
 @pytest.fixture

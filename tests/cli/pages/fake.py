@@ -33,7 +33,7 @@ class FakeBackend:
 
     def job(self, key: str, state: State = "WAITING", analysis: str = "face-detection", **more: Any) -> Job:
         number = len(self.jobs)
-        at = iso(time.time() - 100_000 + number)
+        at = iso(time.time() - 100 + number / 100)
         job = Job(
             job_id=f"{number:064}",
             state=state,

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from cli.pages.server import Site
+from tests.browser import PHONE, Tab
 from tests.cli.pages import made
-from tests.cli.pages.conftest import PHONE, Tab
 from tests.cli.pages.fake import FakeBackend
 
 Open = Callable[..., Tab]

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from cli.pages.report import Facts, JobFact, build_report
+from tests.browser import PHONE, Tab
 from tests.cli.pages import made
-from tests.cli.pages.conftest import PHONE, Tab
 
 Open = Callable[..., Tab]
 
