@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,13 +14,15 @@ import cv2
 import numpy as np
 import pytest
 
+from localcloud.rekognition.catalogue import BY_NAME
 from localcloud.rekognition.convert.onnx_file import Graph
-from localcloud.rekognition.engines import NotAnImage, models
+from localcloud.rekognition.engines import NotAnImage, Outcome, Source, Work, models
 from localcloud.rekognition.engines.labels import Labels
 from localcloud.rekognition.engines.looking import EXTRAS, LOOKERS, Look, look_at
 from localcloud.rekognition.engines.models import COCO_SSD, OPEN_NSFW, SFACE, Model, ModelMissing
 from localcloud.rekognition.engines.moderation import Moderation
 from localcloud.rekognition.engines.net import Net
+from localcloud.rekognition.engines.real import Workers
 from localcloud.rekognition.engines.search import faces_in, similarity
 from localcloud.rekognition.engines.taxonomy import ANCESTORS, COCO, THINGS, labels
 from localcloud.rekognition.engines.timecode import smpte
@@ -449,6 +452,31 @@ def test_one_decode_feeds_what_looks_at_samples_and_what_looks_at_every_frame() 
         outcomes = look_at(file, looks, lambda _done: None)
 
     assert (len(outcomes["faces"].rows), len(outcomes["shots"].rows)) == (17, 5)
+
+
+def test_analyses_that_are_started_one_after_the_other_share_a_decode(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[list[str]] = []
+
+    def note(workers: Workers, _process: object, batch: Any) -> bool:
+        batches.append([work.job_id for work, _ in batch])
+        workers._finish(batch, {work.job_id: Outcome() for work, _ in batch})
+        return True
+
+    class Idle:
+        def poll(self) -> None: ...
+
+    monkeypatch.setattr(Workers, "_spawn", lambda _: Idle())
+    monkeypatch.setattr(Workers, "_forget", lambda *_: None)
+    monkeypatch.setattr(Workers, "_work", note)
+    workers, ended = Workers(count=2), threading.Semaphore(0)
+
+    for job, name in (("faces", "a.mp4"), ("other", "b.mp4"), ("shots", "a.mp4"), ("text", "a.mp4")):
+        workers.begin(Work(job, BY_NAME["face-detection"], {}, Source("videos", name)), lambda *_: ended.release())
+        time.sleep(0.05)
+    assert all(ended.acquire(timeout=5) for _ in range(4))
+    workers.close()
+
+    assert sorted(batches) == [["faces", "shots", "text"], ["other"]]
 
 
 def test_the_endpoint_answers_segments_from_its_workers(real: Endpoint, aws: Callable[[str], Any], bucket: str) -> None:

@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from localcloud.rekognition.aws import S3Objects
 from localcloud.rekognition.engines import NO_VIDEO, FacesInImage, Outcome, Planned, Report, Work
@@ -32,6 +33,17 @@ ROOT = Path(__file__).resolve().parents[3]
 #: A worker that dies (killed, out of memory, a decoder's crash) takes its video to another one, this often in all.
 ATTEMPTS = 2
 WORKER_DIED = "Internal server error"
+#: Seconds without a further job of the same object after which its jobs are taken on, and after which they are anyway:
+#: the analyses of one upload are started one after the other, and a decode costs more than the wait.
+GATHER, LONGEST_GATHER = 0.3, 2.0
+
+
+class Waiting(NamedTuple):
+    """A job that no worker has taken on yet. ``since``: time.monotonic()."""
+
+    work: Work
+    report: Report
+    since: float
 
 
 class Workers:
@@ -41,7 +53,7 @@ class Workers:
         command = [sys.executable, "-m", "localcloud.rekognition.engines.worker", "--region", region]
         self._command = command + (["--aws-endpoint", aws_endpoint] if aws_endpoint else [])
         self._count = count or os.cpu_count() or 1
-        self._waiting: list[tuple[Work, Report]] = []
+        self._waiting: list[Waiting] = []
         self._progress: dict[str, float] = {}
         self._change = threading.Condition()
         self._closed = False
@@ -55,7 +67,7 @@ class Workers:
     def begin(self, work: Work, report: Report) -> Planned | None:
         with self._change:
             self._progress[work.job_id] = 0.0
-            self._waiting.append((work, report))
+            self._waiting.append(Waiting(work, report, time.monotonic()))
             self._change.notify()
             busy = len(self._progress)
         if len(self._threads) < min(self._count, busy):
@@ -109,13 +121,17 @@ class Workers:
     def _next_batch(self) -> list[tuple[Work, Report]]:
         """The oldest job that waits, and all others that wait for the same object; nothing when closed."""
         with self._change:
-            self._change.wait_for(lambda: self._waiting or self._closed)
-            if self._closed:
-                return []
-            first = self._waiting[0][0]
-            batch = [entry for entry in self._waiting if _same_video(entry[0], first)]
-            self._waiting = [entry for entry in self._waiting if not _same_video(entry[0], first)]
-            return batch
+            while True:
+                self._change.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return []
+                first = self._waiting[0]
+                batch = [entry for entry in self._waiting if _same_video(entry.work, first.work)]
+                pause = min(batch[-1].since + GATHER, first.since + LONGEST_GATHER) - time.monotonic()
+                if pause <= 0:
+                    self._waiting = [entry for entry in self._waiting if not _same_video(entry.work, first.work)]
+                    return [(entry.work, entry.report) for entry in batch]
+                self._change.wait(pause)
 
     def _spawn(self) -> subprocess.Popen[bytes] | None:
         with self._change:
