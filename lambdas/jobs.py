@@ -153,16 +153,27 @@ class Jobs:
         return True
 
     def uploaded_again(self, job_id: str, upload: "Upload") -> Job | None:
-        """Note that a known job's content was uploaded again, later; None if that is old news."""
-        return self._change(
-            job_id,
-            {"sequencer": upload.sequencer, "uploaded_again_at": upload.uploaded_at, "version_id": upload.version_id},
-            when="#sequencer < :sequencer",
-        )
+        """Note that a known job's content was uploaded again, later; None if that is old news, or it is REJECTED."""
+        return self._uploaded_again(job_id, upload, {}, "#state <> :rejected")
 
-    def readmit(self, job: Job) -> Job | None:
-        """Let a REJECTED job try again, at the end of the line: what was wrong may have been mended."""
-        return self._to(job, "WAITING", ("REJECTED",), {"place": place(self._clock.now(), job.job_id), "reason": None})
+    def readmit(self, job_id: str, upload: "Upload") -> Job | None:
+        """Let a REJECTED job try again, at the end of the line, as its content was uploaded again: what was wrong may
+        have been mended. None if it isn't REJECTED, or the upload is old news.
+
+        One write with the note of the upload: a crash between the two would leave an upload that nobody answers.
+        """
+        again = {**self._state("WAITING"), "place": place(self._clock.now(), job_id), "reason": None, "start_errors": 0}
+        return self._uploaded_again(job_id, upload, again, "#state = :rejected")
+
+    def _uploaded_again(self, job_id: str, upload: "Upload", changes: Mapping[str, Any], when: str) -> Job | None:
+        noted = {
+            "sequencer": upload.sequencer,
+            "uploaded_again_at": upload.uploaded_at,
+            "version_id": upload.version_id,
+        }
+        return self._change(
+            job_id, {**noted, **changes}, when=f"#sequencer < :sequencer AND {when}", rejected="REJECTED"
+        )
 
     def claim(self, job_id: str) -> Job | None:
         """Take a WAITING job to start it; None if somebody else was faster."""
@@ -311,8 +322,19 @@ class Jobs:
     # ends, and another try
 
     def reject(self, job: Job, reason: str) -> bool:
-        """End a job that never cost anything."""
-        return bool(self._to(job, "REJECTED", ("WAITING", "RUNNING"), {"reason": reason}))
+        """End a job that never cost anything; False if it moved on, or was uploaded again meanwhile: then what was
+        wrong may no longer be."""
+        if job.state not in ("WAITING", "RUNNING"):
+            return False
+        changed = self._change(
+            job.job_id,
+            {**self._state("REJECTED"), "reason": reason},
+            when="#attempt = :attempt AND #state = :was AND #sequencer = :sequencer",
+            attempt=job.attempt,
+            was=job.state,
+            sequencer=job.sequencer,
+        )
+        return changed is not None
 
     def fail(self, job: Job, reason: str) -> bool:
         """End a job that Rekognition could not do."""

@@ -165,6 +165,9 @@ class Line:
     def _join_again(self, job_id: str, upload: Upload) -> bool:
         """The same content under the same key, announced again, or uploaded again."""
         newer = self._jobs.uploaded_again(job_id, upload)
+        if newer is None and not wrong_size(upload.size) and self._jobs.readmit(job_id, upload):
+            logger.info("rejected before, uploaded again: back in line")
+            return True
         job = newer or self._jobs.get(job_id)
         if job is None:
             return False
@@ -172,8 +175,6 @@ class Line:
         if job.state == "SUCCEEDED":
             # Another video may have been under this key in between; then the result there is that one's.
             self._finished_queue.send([ask_again(job_id, "uploaded again")])
-        if newer and job.state == "REJECTED" and 0 < upload.size <= LARGEST_VIDEO:
-            return bool(self._jobs.readmit(job))
         return False
 
     # filling
@@ -277,6 +278,8 @@ class Line:
         if self._jobs.reject(job, reason):
             logger.warning("rejected", extra={"reason": reason})
             count(Count.JOBS_REJECTED)
+        else:
+            self._jobs.hand_back(job)  # uploaded again just now: look again
         return False
 
     # mending

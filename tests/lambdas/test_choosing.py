@@ -9,6 +9,7 @@ import pytest
 
 from lambdas.analyses import CATALOGUE, analysis_named
 from lambdas.choosing import Route, Rules, understood
+from lambdas.events import Upload
 from lambdas.values import WrongAnalysis
 from tests.world import World, world as make_world
 
@@ -227,10 +228,9 @@ class TestUploaders:
         from lambdas import wiring
 
         world.drop("x.mp4", analyses="labels")
-        job = wiring.jobs().get(world.job("x.mp4")["job_id"])
-        assert job
+        upload = Upload("videos", "x.mp4", "etag", 1, "2026-11-22T23:57:20.123Z", "F" * 32)
 
-        wiring.jobs().readmit(job)
+        assert wiring.jobs().readmit(world.job("x.mp4")["job_id"], upload)
         world.tick()
 
         assert world.job("x.mp4")["state"] == "REJECTED"

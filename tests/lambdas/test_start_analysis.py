@@ -1,5 +1,7 @@
 """From an upload to a running job, whatever arrives and whatever Rekognition says."""
 
+import contextlib
+import itertools
 import json
 import logging
 
@@ -76,6 +78,59 @@ def test_the_same_content_in_a_versioned_bucket_is_no_second_job(world: World) -
     world.hear(again)
 
     assert len(world.jobs()) == 1
+
+
+@pytest.mark.parametrize("call", range(1, 8))
+def test_a_rejected_video_uploaded_again_is_tried_again_though_the_function_dies_at_any_call(
+    world: World, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    record = world.upload("clip.mp4")
+    world.s3.delete_object(Bucket="videos", Key="clip.mp4")
+    world.hear(record)
+    again = world.upload("clip.mp4")
+
+    with monkeypatch.context() as dying, contextlib.suppress(KeyboardInterrupt):
+        die_after(dying, call)
+        world.hear(again)
+    world.hear(again)
+    world.settle()
+
+    assert world.job("clip.mp4")["state"] == "SUCCEEDED"
+
+
+def die_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """Let the function die right after so many calls of the table."""
+    from lambdas import wiring
+
+    table = wiring.client("dynamodb")
+    carry_out, numbers = table._make_api_call, itertools.count(1)
+
+    def call(operation: str, params: dict) -> dict:
+        answer = carry_out(operation, params)
+        if next(numbers) == calls:
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(table, "_make_api_call", call)
+
+
+def test_an_upload_in_the_moment_of_a_rejection_is_not_rejected_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = world.upload("clip.mp4")
+    world.s3.delete_object(Bucket="videos", Key="clip.mp4")
+    reject = jobs_module.Jobs.reject
+
+    def meanwhile(*arguments) -> bool:
+        monkeypatch.setattr(jobs_module.Jobs, "reject", reject)
+        world.drop("clip.mp4")
+        return reject(*arguments)
+
+    monkeypatch.setattr(jobs_module.Jobs, "reject", meanwhile)
+    world.hear(record)
+    world.settle()
+
+    assert world.job("clip.mp4")["state"] == "SUCCEEDED"
 
 
 def test_another_video_under_the_same_key_is_a_new_job(world: World) -> None:
