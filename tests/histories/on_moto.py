@@ -1,0 +1,65 @@
+"""The same histories on moto: they hold the stand-in to what moto does."""
+
+import json
+from typing import Any
+from unittest.mock import patch
+
+from tests.histories.machine import Histories
+from tests.standin.rekognition import RekognitionClient
+from tests.world import World, world
+
+
+class OnTheStandIn(Histories):
+    """Histories that end with a look at everything they left behind.
+
+    Attributes:
+        left_behind: one text a history.
+    """
+
+    can_lag = False  # moto's indexes can't
+    left_behind: list[str]
+
+    def _drain(self) -> None:
+        super()._drain()
+        self.left_behind.append(_look(self.world))
+
+
+class OnMoto(OnTheStandIn):
+    """The same on moto. Rekognition's client is the stand-in's here too: botocore's pauses are real, and drawn."""
+
+    def _world(self, engine: Any, faults: Any, cap: int) -> Any:
+        from lambdas import wiring
+
+        self._stack.enter_context(patch("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1))  # as small as the machine's parts
+        here = self._stack.enter_context(world(engine, faults, MAX_RUNNING_JOBS=str(cap)))
+        clients: dict[Any, Any] = {
+            name: self.trouble.wrap(name, wiring.client(name)) for name in ("dynamodb", "s3", "sqs", "events")
+        }
+        for config, attempts in ((wiring.ONE_ATTEMPT, 1), (wiring.PATIENT, 8)):
+            client = RekognitionClient(here.rekognition, attempts, here.clock.sleep)
+            clients[id(config)] = self.trouble.wrap("rekognition", client)
+        for part in (wiring.jobs, wiring.line, wiring.collector):
+            part.cache_clear()
+        self._stack.enter_context(
+            patch.object(wiring, "client", lambda service, config=None: clients[id(config) if config else service])
+        )
+        return here
+
+
+def _look(world: World) -> str:
+    """All that a history leaves behind, as text: the table, the results, what Rekognition and others were told."""
+    everything = {
+        "jobs": world.jobs(),
+        "results": [
+            (key, world.s3.head_object(Bucket="results", Key=key)["ETag"])
+            for key in sorted(world.results())
+            if not key.startswith("collecting/")  # upload ids and page tokens are drawn
+        ],
+        "uploads": sorted(
+            upload["Key"] for upload in world.s3.list_multipart_uploads(Bucket="results").get("Uploads", [])
+        ),
+        "rekognition": world.rekognition.stats(),
+        "announcements": world.announcements,
+        "now": round(world.clock.now(), 3),
+    }
+    return json.dumps(everything, default=str, sort_keys=True)

@@ -1,0 +1,195 @@
+"""The promises, as checks over what can be seen from outside: the table, the buckets, and what Rekognition was told."""
+
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lambdas import analyses
+from tests.world import World
+
+FINAL = ("SUCCEEDED", "FAILED", "REJECTED")
+
+ENDS = "every upload's job ends, once"
+STAYS = "a final state is left for documented reasons only"
+COMPLETE = "what is in the results bucket is complete and equal to what the service held"
+ONE_START = "no two accepted starts for one attempt, and none beyond the attempts the table knows"
+NO_WORK = "no work without an upload"
+QUOTA = "never more jobs than the quota, or the operator's cap"
+CONSERVING = "when slots are free and somebody waits, a start happens within one tick"
+NEWEST = "the result under a key is of the newest upload whose job succeeded"
+JUST = "nothing is rejected that could have been analysed"
+QUIET = "a handler fails only when AWS does"
+PROMISES = (ENDS, STAYS, COMPLETE, ONE_START, NO_WORK, QUOTA, CONSERVING, NEWEST, JUST, QUIET)
+
+
+class Broken(AssertionError):
+    """A promise is broken."""
+
+    def __init__(self, promise: str, evidence: Any) -> None:
+        super().__init__(f"{promise}: {evidence}")
+        self.promise = promise
+
+
+def hold(promise: str, holds: bool, evidence: Any) -> None:
+    """Raise Broken unless it holds."""
+    if not holds:
+        raise Broken(promise, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What a person did, as the truth that the table is held against."""
+
+    key: str
+    etag: str
+    size: int
+    sequence: int
+
+    @property
+    def job_id(self) -> str:
+        """The id of its job."""
+        return analyses.job_id("videos", self.key, self.etag, "face-detection", {"FaceAttributes": "DEFAULT"})
+
+
+@dataclass
+class Truth:
+    """All that people did."""
+
+    uploads: list[Upload] = field(default_factory=list)
+    standing: dict[str, Upload] = field(default_factory=dict)  # by key: whose content is in the bucket now
+
+    def of_key(self, key: str) -> set[str]:
+        """Jobs of all contents a key had."""
+        return {upload.job_id for upload in self.uploads if upload.key == key}
+
+    def times(self, job_id: str) -> int:
+        """How often that content was uploaded."""
+        return sum(upload.job_id == job_id for upload in self.uploads)
+
+
+class Watch:
+    """Checks after every step; ``at_the_end`` after everything has come to rest."""
+
+    def __init__(self, world: World, truth: Truth, cap: int) -> None:
+        self._world = world
+        self._truth = truth
+        self._cap = cap
+        self._before: dict[str, dict[str, Any]] = {}
+        self._seen: dict[str, str] = {}  # etags of results that were looked at
+        self.cap_may_slip = False  # after a crash, a job may run that the table doesn't know to run
+
+    def after_a_step(self) -> None:
+        """What must hold at any moment."""
+        stats = self._world.rekognition.stats()
+        jobs = {job["job_id"]: job for job in self._world.jobs()}
+        known = {upload.job_id for upload in self._truth.uploads}
+        hold(NO_WORK, known.issuperset(jobs), "a job in the table without an upload")
+        hold(NO_WORK, set(jobs).issuperset(stats["accepted_by_tag"]), "a start without a job in the table")
+        hold(NO_WORK, all(jobs[tag]["size"] for tag in stats["accepted_by_tag"]), "a start for an empty object")
+        for token, times in stats["accepted_by_token"].items():
+            hold(ONE_START, times == 1, f"token {token[:8]} accepted {times} times")
+        for tag, times in stats["accepted_by_tag"].items():
+            attempt = int(jobs[tag]["attempt"])
+            hold(ONE_START, times <= attempt, f"{times} starts, {attempt} attempts: {jobs[tag]}")
+        hold(QUOTA, stats["most_running"] <= self._world.rekognition.faults.max_running, stats["most_running"])
+        if self._cap and not self.cap_may_slip:
+            hold(QUOTA, stats["running"] <= self._cap, f"{stats['running']} run, the cap is {self._cap}")
+        for job_id, before in self._before.items():
+            hold(ENDS, job_id in jobs, f"gone from the table: {before}")
+            self._transition(before, jobs[job_id])
+        self._before = jobs
+        self._look_at_results()
+
+    def _transition(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        was, state = before["state"], now["state"]
+        if was not in FINAL or was == state:
+            return
+        reasons = {
+            "REJECTED": self._truth.times(now["job_id"]) > 1,  # uploaded again
+            "SUCCEEDED": len(self._truth.of_key(now["key"])) > 1,  # its result had been replaced
+        }
+        hold(STAYS, reasons.get(was, False), f"{was} became {state}: {now}")
+
+    def _look_at_results(self) -> None:
+        """Whatever appears is whole: nobody ever sees half a result."""
+        for key in self._world.results():
+            if not key.startswith(("results/", "superseded/", "rows/")):
+                continue
+            etag = self._world.s3.head_object(Bucket="results", Key=key)["ETag"]
+            if self._seen.get(key) != etag:
+                self._seen[key] = etag
+                self._complete(key)
+
+    def _complete(self, key: str) -> None:
+        body = self._body(key)
+        try:
+            if key.startswith("rows/"):
+                rows = [json.loads(line) for line in gzip.decompress(body).splitlines()]
+                job_id = key.rsplit("/", 1)[1].removesuffix(".jsonl.gz")
+                held = self._held(job for job in self._world.rekognition.jobs() if job["JobTag"] == job_id)
+                found = [(row["job_id"], row["timestamp_ms"], row["confidence"]) for row in rows]
+                wanted = [(job_id, face["Timestamp"], face["Face"]["Confidence"]) for face in held]
+            else:
+                document = json.loads(body)
+                held = self._held(job for job in self._world.rekognition.jobs() if job["JobId"] == document["JobId"])
+                found, wanted = document["Faces"], held
+        except (ValueError, KeyError, EOFError, OSError) as error:
+            raise Broken(COMPLETE, f"{key}: {error!r}") from error
+        hold(COMPLETE, found == wanted, f"{key}: {len(found)} of {len(wanted)}")
+
+    def _body(self, key: str) -> bytes:
+        return bytes(self._world.s3.get_object(Bucket="results", Key=key)["Body"].read())
+
+    def _held(self, jobs: Iterable[Mapping[str, Any]]) -> list[Any]:
+        """The detections that the service held for the last of `jobs` that succeeded."""
+        outcomes = [self._world.rekognition._jobs[job["JobId"]].outcome for job in jobs if job["State"] == "SUCCEEDED"]
+        hold(COMPLETE, bool(outcomes), "results of a job that did not succeed")
+        return [json.loads(row) for row in outcomes[-1].rows] if outcomes[-1] else []
+
+    def after_a_calm_tick(self, paused: bool) -> None:
+        """A tick that nothing troubled leaves no slot free while somebody waits who is due."""
+        from lambdas.clock import iso
+
+        now = iso(self._world.clock.now())
+        waiting = [job for job in self._world.jobs() if job["state"] == "WAITING" and job.get("place", "") < now]
+        running = self._world.rekognition.stats()["running"]
+        if waiting and not paused and not self._cap:
+            full = running >= self._world.rekognition.faults.max_running
+            hold(CONSERVING, full, f"{len(waiting)} wait, {running} run")
+
+    def at_the_end(self) -> None:
+        """What must hold once everything has come to rest."""
+        jobs = {job["job_id"]: job for job in self._world.jobs()}
+        for upload in self._truth.uploads:
+            job = jobs.get(upload.job_id)
+            hold(ENDS, job is not None and job["state"] in FINAL, f"{upload}: {job}")
+        by_key: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for job in jobs.values():
+            if job["state"] == "SUCCEEDED":
+                by_key[job["key"]].append(job)
+                self._there(job)
+        for key, succeeded in by_key.items():
+            newest = max(
+                succeeded, key=lambda job: max(u.sequence for u in self._truth.uploads if u.job_id == job["job_id"])
+            )
+            standing = json.loads(self._body(f"results/{key}/face-detection.json"))["JobTag"]
+            hold(NEWEST, standing == newest["job_id"], f"{key}: stands {jobs[standing]}, newest {newest}")
+        for upload in self._truth.standing.values():
+            job = jobs[upload.job_id]
+            if upload.size:
+                hold(JUST, job["state"] != "REJECTED", f"{upload} stands in the bucket, and {job}")
+
+    def _there(self, job: Mapping[str, Any]) -> None:
+        try:
+            rows = gzip.decompress(self._body(job["rows_key"])).splitlines()
+            document = json.loads(self._body(job["result_key"]))
+        except ClientError as error:
+            raise Broken(COMPLETE, f"SUCCEEDED without results: {job}") from error
+        hold(COMPLETE, len(rows) == int(job["detections"]), f"{len(rows)} rows: {job}")
+        if job["result_key"].startswith("superseded/"):
+            hold(COMPLETE, document["JobTag"] == job["job_id"], f"somebody else's document: {job}")
