@@ -1,0 +1,82 @@
+"""Places in line, expectations, and what looks stuck: decisions over plain values."""
+
+from dataclasses import replace
+
+import pytest
+
+from cli.overview import arrange, seconds_per_job, why_stuck
+from lambdas.clock import iso
+from lambdas.events import Upload
+from lambdas.jobs import Job, State, new_job, place
+
+NOW = 1_800_000_000.0
+
+
+def job(name: str, state: State, since: float = 0.0) -> Job:
+    """A job in that state since so many seconds."""
+    upload = Upload("videos", name, "etag", 1, iso(NOW - since), "1")
+    made = new_job(upload, "face-detection", {}, NOW - since)
+    return replace(made, state=state, state_since=iso(NOW - since), place=place(NOW - since, made.job_id))
+
+
+def finished(*ago: float) -> list[Job]:
+    return [job(f"done{number}.mp4", "SUCCEEDED", since) for number, since in enumerate(ago)]
+
+
+def test_who_waits_longest_is_first_in_line_and_is_done_after_those_who_run() -> None:
+    jobs = [*finished(10, 20, 30, 40, 50), job("b", "WAITING", 5), job("a", "WAITING", 9), job("r", "RUNNING", 15)]
+
+    seen = {one.job.key: one for one in arrange(jobs, {}, NOW).standings}
+
+    assert (seen["a"].place, seen["b"].place, seen["r"].place) == (1, 2, None)
+    assert [seen[key].expected for key in "rab"] == [NOW + 10, NOW + 20, NOW + 30]
+
+
+@pytest.mark.parametrize(
+    ("ago", "what"),
+    [((10, 20, 30, 40), "too few"), ((4000, 4010, 4020, 4030, 4040), "too old"), ((400, 410, 420, 430, 440), "quiet")],
+)
+def test_where_completions_say_nothing_of_now_nobody_knows_the_end(ago: tuple[float, ...], what: str) -> None:
+    assert seconds_per_job(finished(*ago), NOW) is None, what
+
+
+def test_a_time_in_which_nobody_waited_does_not_slow_the_pace() -> None:
+    assert seconds_per_job(finished(10, 20, 30, 2030, 2040, 2050), NOW) == pytest.approx(10)
+
+
+def test_while_paused_nothing_is_expected_and_nothing_waiting_is_stuck() -> None:
+    seen = arrange([*finished(10, 20, 30, 40, 50), job("a", "WAITING", 9000)], {"paused": True}, NOW)
+
+    [waiting] = seen.in_states(["WAITING"]).standings
+    assert (waiting.expected, waiting.stuck) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("stuck", "why"),
+    [
+        (job("a", "RUNNING", 400), "never started"),
+        (replace(job("a", "RUNNING", 4000), rekognition_job_id="x", asked=8), "without a word"),
+        (replace(job("a", "COLLECTING", 4000), lease_until=iso(NOW - 1000)), "its collection stopped"),
+        (job("a", "WAITING", 1000), "does the tick run"),
+        (replace(job("a", "WAITING"), start_errors=3, reason="InternalServerError"), "3 starts met trouble"),
+    ],
+)
+def test_a_stuck_job_says_why(stuck: Job, why: str) -> None:
+    assert why in why_stuck(stuck, {}, NOW)
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        job("a", "RUNNING", 60),
+        replace(job("a", "RUNNING", 4000), rekognition_job_id="x", asked=2),
+        replace(job("a", "COLLECTING", 4000), lease_until=iso(NOW + 50)),
+        job("a", "WAITING", 60),
+    ],
+)
+def test_a_job_that_only_takes_its_time_is_not_stuck(fine: Job) -> None:
+    assert why_stuck(fine, {}, NOW) == ""
+
+
+def test_a_job_in_a_full_line_is_not_stuck_however_long_it_waits() -> None:
+    assert why_stuck(job("a", "WAITING", 90_000), {"refused_at": iso(NOW - 30)}, NOW) == ""
