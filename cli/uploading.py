@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -143,6 +144,7 @@ class Bars:
         self._done = 0
         self._all = bars.add_task(self._label(), total=sum(item.size for item in self._items))
         self._own: dict[str, TaskID] = {}
+        self._lock = Lock()  # parts of one file go out in several threads
 
     def _label(self) -> str:
         return f"{self._done} of {len(self._items)} videos"
@@ -151,16 +153,19 @@ class Bars:
         """So many bytes more."""
         self._bars.update(self._all, advance=size)
         if item.size >= LARGE:
-            if item.key not in self._own:
-                self._own[item.key] = self._bars.add_task(f"  {item.path.name[:28]}", total=item.size)
+            with self._lock:
+                if item.key not in self._own:
+                    self._own[item.key] = self._bars.add_task(f"  {item.path.name[:28]}", total=item.size)
             self._bars.update(self._own[item.key], advance=size)
 
     def done(self, item: Item) -> None:
         """It is over, well or not."""
-        self._done += 1
+        with self._lock:
+            self._done += 1
+            own = self._own.pop(item.key, None)
         self._bars.update(self._all, description=self._label())
-        if item.key in self._own:
-            self._bars.remove_task(self._own.pop(item.key))
+        if own is not None:
+            self._bars.remove_task(own)
 
 
 def send(stack: Stack, items: list[Item], metadata: Mapping[str, str], bars: Bars) -> Iterator[tuple[Item, str]]:
