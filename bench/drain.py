@@ -1,7 +1,7 @@
 """make bench-drain: 1,000 and 10,000 videos at once on 20 slots, in virtual time; ours beside two other designs.
 
-Ours is the real handler code on a stand-in for AWS that ``tests/histories`` holds equal to moto; Rekognition is the local
-endpoint with its quotas. Assumed latencies are in ``bench/cloud.py``, the load in ``bench/load.py``.
+Ours is the real handler code on a stand-in for AWS that ``tests/histories`` holds equal to moto; Rekognition is the
+local endpoint with its quotas. Assumed latencies are in ``bench/cloud.py``, the load in ``bench/load.py``.
 """
 
 import argparse
