@@ -87,6 +87,7 @@ def main() -> None:
     count_loopback_as_tls(ministack.app)
     give_services_a_source_account()
     authorize_batches_as_aws_does()
+    let_buckets_be_deleted_full()
     count_tags_in_heads()
     ministack.app.main()
 
