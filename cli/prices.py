@@ -18,14 +18,20 @@ def per_minute(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
 
 def as_of() -> str:
-    """When these prices were looked up, and where they hold."""
+    """Which prices these are, for the line under a sum."""
     known = _file()
-    return f"{known.get('region', 'us-east-1')}, list prices of {known.get('as_of', '2026-07')}"
+    return (
+        f"list prices in {known.get('region', 'us-east-1')}, {known.get('dated', '2026-11-23')}; check before relying"
+    )
 
 
 def _prices() -> tuple[float, float]:
-    rekognition = _file().get("rekognition", {})
-    return float(rekognition.get("minute", 0.10)), float(rekognition.get("segment_minute", 0.05))
+    prices = _file().get("prices", {})
+    return _usd(prices, "rekognition_video_minute", 0.10), _usd(prices, "rekognition_segment_minute", 0.05)
+
+
+def _usd(prices: Mapping[str, Any], name: str, otherwise: float) -> float:
+    return float(prices[name]["usd"]) / float(prices[name]["per"]) if name in prices else otherwise
 
 
 def _file() -> dict[str, Any]:
