@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with the five things that this project needs and it lacks.
+"""Starts ministack, the AWS emulator, with the six things that this project needs and it lacks.
 
 Run by the interpreter of `.venv-emulator`, which is also the one that Lambda code then runs on:
 
@@ -18,7 +18,7 @@ Run by the interpreter of `.venv-emulator`, which is also the one that Lambda co
 5. **Nothing needs to empty a bucket** before it is deleted with its stack: the emulator deletes full ones. CDK's
    resource that would (`retain_data=false` brings it) is a Node function whose SDK is not here, and a deployment
    waited an hour for its answer.
-5. **HeadObject says how many tags an object has**, as GetObject does here and both do on AWS.
+6. **HeadObject says how many tags an object has**, as GetObject does here and both do on AWS.
 
 They use private names of ministack, hence the exact version. Nothing else is patched: what else it lacks is designed
 around in the stack.
