@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-
 from lambdas import wiring
+from lambdas.batches import handle_each
 from lambdas.events import NotOurs, finished_in
 from lambdas.telemetry import Count, count, logger, metrics
 
@@ -30,9 +29,4 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
             milliseconds_left=context.get_remaining_time_in_millis,
         )
 
-    return process_partial_response(
-        event=event,
-        record_handler=collect,
-        processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
-        context=context,
-    )
+    return handle_each(event, context, collect)

@@ -77,7 +77,13 @@ class Collector:
                 except ServiceTrouble as error:
                     # Not the message's fault, so it must not wander towards the dead-letter queue: ask again soon.
                     logger.warning("trouble reading results; will ask again", extra={"error": str(error)})
-                    self._jobs.ask_soon(job.job_id, str(error), self._clock.now() + ASK_SOON)
+                    self._jobs.trouble(job.job_id, str(error), ask_at=self._clock.now() + ASK_SOON)
+                except Exception as error:
+                    self._jobs.trouble(job.job_id, f"collecting: {type(error).__name__}: {error}")
+                    if finished.rekognition_job_id:
+                        raise
+                    # Our own question, which is asked again: in the dead-letter queue it would only pile up.
+                    logger.exception("could not collect")
 
     def _collect(self, job: Job, finished: Finished, owner: str, milliseconds_left: Callable[[], int]) -> None:
         rekognition_job_id = self._which(job, finished)

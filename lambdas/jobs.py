@@ -309,11 +309,11 @@ class Jobs:
         )
         return changed is not None
 
-    def ask_soon(self, job_id: str, reason: str, at: float) -> None:
-        """Have a job asked after at a time, because of trouble with it that people may want to read about."""
+    def trouble(self, job_id: str, reason: str, ask_at: float | None = None) -> None:
+        """Note trouble with a job for people to read; with `ask_at`, have it asked after at that time."""
         self._change(
             job_id,
-            {"ask_at": iso(at), "reason": reason},
+            {"reason": reason[:1000], **({"ask_at": iso(ask_at)} if ask_at is not None else {})},
             when="#state IN (:running, :collecting)",
             running="RUNNING",
             collecting="COLLECTING",

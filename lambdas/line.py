@@ -33,8 +33,10 @@ LONGEST_ASK = 600.0  # seconds between two such questions, at most; they double 
 CLAIM_IS_STALE = 120.0  # seconds; twice what the function may run
 REFUSAL_HOLDS = 150.0  # seconds that uploads trust the last "no slot"; the tick renews it each minute
 
-FIRST_DELAY, LONGEST_DELAY = 60.0, 3600.0  # seconds to put off a job whose start met trouble; doubled each time
-MOST_START_ERRORS = 30  # then it ends: a day and more of nothing but trouble
+# Seconds to put off a job whose start met trouble, doubled each time. The first is shorter than a tick: after a short
+# outage of the service, the next tick finds everybody due again.
+FIRST_DELAY, LONGEST_DELAY = 15.0, 3600.0
+MOST_START_ERRORS = 32  # then it ends: a day of nothing but trouble
 MOST_ATTEMPTS = 10  # tokens taken by other stacks, one after the other: more than anybody has
 
 PAUSE_BETWEEN_CALLS = 0.5  # seconds after "slow down"; Start takes 5 calls a second, shared with the whole account
@@ -194,9 +196,11 @@ class Line:
 
     def tick(self, enough_time: Callable[[], bool]) -> None:
         """Once a minute: mend what others left undone, ask after jobs nobody has heard of, start until refused."""
-        self._ask_after("RUNNING")
-        self._ask_after("COLLECTING")
-        self._fill(None, enough_time)
+        try:
+            self._ask_after("RUNNING")
+            self._ask_after("COLLECTING")
+        finally:  # whatever is wrong with mending, those who wait are not to suffer
+            self._fill(None, enough_time)
 
     def _fill(self, most: int | None, enough_time: Callable[[], bool] = lambda: True) -> None:
         """Start the oldest waiting jobs: `most` of them, or all until the service says no."""

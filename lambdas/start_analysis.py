@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-
 from lambdas import wiring
+from lambdas.batches import handle_each
 from lambdas.events import NotOurs, Upload, notifications_in, uploads_in
 from lambdas.telemetry import Count, count, logger, metrics
 
@@ -42,12 +41,7 @@ def _uploaded(event: dict[str, Any], context: "LambdaContext") -> Any:
         for upload in uploads_in(record.body):
             joined += _join(upload)
 
-    failures = process_partial_response(
-        event=event,
-        record_handler=join,
-        processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
-        context=context,
-    )
+    failures = handle_each(event, context, join)
     try:
         wiring.line().fill_after_uploads(joined)
     except Exception:

@@ -28,6 +28,7 @@ class Count(StrEnum):
     ATTEMPTS_FAILED = "AttemptsFailed"
     DETECTIONS = "Detections"
     NOTIFICATIONS_IGNORED = "NotificationsIgnored"
+    MESSAGES_FAILED = "MessagesFailed"
 
 
 def count(what: Count, how_many: int = 1) -> None:

@@ -386,3 +386,34 @@ def test_our_own_message_about_a_finished_job_does_nothing(world: World) -> None
     world.collect(ask_again(world.job("clip.mp4")["job_id"], "not heard of"))
 
     assert world.calls["GetFaceDetection"]["ok"] == calls
+
+
+def test_a_message_that_fails_is_heard_of_and_the_job_says_why(
+    world: World, log_lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lambdas.results import Writing
+
+    world.drop("clip.mp4")
+    world.pass_time(2)
+    monkeypatch.setattr(Writing, "publish", lambda *_: 1 / 0)
+
+    answer = world.collect(world.notifications.pop().message)
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert next(line for line in log_lines() if line["level"] == "ERROR")["exception_name"] == "ZeroDivisionError"
+    assert world.job("clip.mp4")["reason"] == "collecting: ZeroDivisionError: division by zero"
+
+
+def test_our_own_question_never_piles_up_as_a_dead_letter(
+    world: World, log_lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lambdas.results import Writing
+
+    world.drop("clip.mp4")
+    world.pass_time(2)
+    monkeypatch.setattr(Writing, "publish", lambda *_: 1 / 0)
+
+    answer = world.collect(ask_again(world.job("clip.mp4")["job_id"], "not heard of"))
+
+    assert answer == {"batchItemFailures": []}
+    assert log_lines()[-1]["message"] == "could not collect"

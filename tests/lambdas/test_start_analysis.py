@@ -295,7 +295,7 @@ class TestTheLine:
         world.rekognition.inject("StartFaceDetection", "InternalServerError", times=1000)
         world.drop("clip.mp4")
 
-        for _ in range(30):
+        for _ in range(line_module.MOST_START_ERRORS):
             world.clock.seconds += 3700
             world.tick()
 
@@ -417,3 +417,18 @@ def test_a_bug_while_filling_does_not_send_the_uploads_back(
 
     assert answer == {"batchItemFailures": []}
     assert world.job("clip.mp4")["state"] == "WAITING"
+
+
+def test_trouble_with_mending_does_not_keep_the_tick_from_starting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lambdas.queue import Queue
+
+    world.rekognition.inject("StartFaceDetection", "LimitExceededException", times=1)
+    world.drop("clip.mp4")
+    monkeypatch.setattr(Queue, "send", lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        world.tick()
+
+    assert world.job("clip.mp4")["state"] == "RUNNING"
