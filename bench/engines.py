@@ -133,8 +133,16 @@ def measure(video: Path, analyses: list[str]) -> tuple[float, float, float]:
                 for sample in decoded.samples():
                     sample.picture()
     wall, core = time.perf_counter() - began, time.process_time() - core
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes; bytes on macOS
-    return core, wall, peak / 2 ** (20 if sys.platform == "darwin" else 10)
+    return core, wall, peak()
+
+
+def peak() -> float:
+    """The most memory this process held, in MB. Linux's own ru_maxrss begins with the parent's."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        kilobytes = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(kilobytes) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS: bytes
 
 
 def megabytes(extra: str) -> float:
