@@ -39,6 +39,7 @@ cloud-stop: ## End the local cloud and remove everything in it
 	@if [ -x .venv/bin/python ]; then $(LOCALCLOUD) down; fi
 
 check: setup ## Everything that must hold: style, types, and all tests, end to end (what CI runs)
+	@tools/extras text labels moderation search
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
