@@ -1,6 +1,6 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help setup extras demo cloud cloud-stop cloud-status \
+.PHONY: help setup extras demo cloud cloud-stop cloud-status check test fix synth \
   histories histories-planted bench bench-start bench-collect bench-drain bench-cost bench-engines bench-report screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
