@@ -198,6 +198,8 @@ class Histories(RuleBasedStateMachine):
     )
     def refuse(self, operation: str, code: str, times: int, carried_out: bool) -> None:
         """The next calls of Rekognition end in an error, though perhaps they were carried out."""
+        if carried_out:
+            self.watch.cap_may_slip = True  # a start whose answer was lost runs, and nobody can know
         self.world.rekognition.inject(operation, code, times=times, carried_out=carried_out)
 
     @rule(seconds=st.sampled_from((1.0, 10.0, 61.0, 61.0, 130.0, 600.0, 3700.0)))
@@ -206,12 +208,16 @@ class Histories(RuleBasedStateMachine):
         self.world.pass_time(seconds)
         self._collect_messages()
 
-    @precondition(lambda self: self.finished)
+    # Not while paused: who pauses for the week that a token lives, just when the answer to a Start was lost, and never
+    # gets the notification either, pays twice (docs/limits-and-guarantees.md).
+    @precondition(lambda self: self.finished and not self.paused)
     @rule(days=st.sampled_from((1, 2, 8)))
     def days(self, days: int) -> None:
-        """Days pass in which nothing is delivered, with a tick now and then."""
-        for _ in range(days):
-            self.world.pass_time(86_400.0 + 60)
+        """Days pass in which nothing is delivered but the tick."""
+        if self.can_lag:
+            self.world.table.lagging = False  # an index is behind by moments
+        for _ in range(12 * days):
+            self.world.pass_time(7201.0)
             self._collect_messages()
             self.tick()
 
@@ -314,7 +320,7 @@ class Histories(RuleBasedStateMachine):
         raise Broken(ENDS, self.world.jobs())
 
     def _deliver_all(self) -> None:
-        for _ in range(500):
+        for _ in range(5000):
             if self.uploads:
                 self.hear(0, 3, False)
             elif self.slots:

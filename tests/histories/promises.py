@@ -181,7 +181,8 @@ class Watch:
             hold(NEWEST, standing == newest["job_id"], f"{key}: stands {jobs[standing]}, newest {newest}")
         for upload in self._truth.standing.values():
             job = jobs[upload.job_id]
-            if upload.size:
+            given_up = "could not be started in" in job.get("reason", "")  # after a day and more of nothing but errors
+            if upload.size and not given_up:
                 hold(JUST, job["state"] != "REJECTED", f"{upload} stands in the bucket, and {job}")
 
     def _there(self, job: Mapping[str, Any]) -> None:
