@@ -103,6 +103,14 @@ class Deployed:
         """The endpoint's own counts."""
         return self._ask("_stats")
 
+    def faults(self, **settings: Any) -> None:
+        """Let something go wrong with Rekognition from now on."""
+        request = urllib.request.Request(
+            f"{self.cloud.rekognition_url}/_faults", data=json.dumps(settings).encode(), method="PUT"
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == 200
+
     def _ask(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.cloud.rekognition_url}/{path}") as answer:
             return json.load(answer)
