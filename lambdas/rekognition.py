@@ -6,7 +6,7 @@ Limits, errors and the life of tokens are those of the Amazon Rekognition Develo
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +23,7 @@ from lambdas.errors import (
     SlowDown,
     TokenTaken,
 )
+from lambdas.rows import fractions_as_text
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -50,7 +51,7 @@ class Page:
 
     Attributes:
         status: ``IN_PROGRESS``, ``SUCCEEDED`` or ``FAILED``.
-        detections: the list this analysis returns, up to 1,000.
+        detections: the list this analysis returns, up to 1,000; with fractions as text, where rows want them so.
         text: the same list as the JSON text it came as: the document takes it over letter by letter, for a fraction of
             what writing it anew would cost.
         rest: everything else in the answer but the token: status, metadata, echo.
@@ -122,7 +123,7 @@ class Rekognition:
             request["NextToken"] = token
         try:
             answer = getattr(self._reader, _method(analysis.get_operation))(**request)["Page"]
-            values, texts = _members(answer)
+            values, texts = _members(answer, {analysis.detections} if fractions_as_text(job) else set())
         except (ClientError, BotoCoreError) as error:
             _raise_get_error(error)
         except ValueError as error:
@@ -164,13 +165,15 @@ def _keep_json(response_dict: dict[str, Any], customized_response_dict: dict[str
 
 
 _value = json.JSONDecoder().raw_decode
+_value_as_text = json.JSONDecoder(parse_float=str).raw_decode
 _space = r"[ \t\n\r]*"
 _name = re.compile(rf'{_space}[{{,]{_space}("(?:[^"\\]|\\.)*"){_space}:{_space}').match
 _end = re.compile(rf"{_space}(?:\{{{_space})?\}}{_space}").fullmatch
 
 
-def _members(text: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The members of a JSON object: their values, and the text of each value.
+def _members(text: str, as_text: Set[str] = frozenset()) -> tuple[dict[str, Any], dict[str, str]]:
+    """The members of a JSON object: their values, and the text of each value. Fractions in those named in `as_text`
+    stay text.
 
     Raises:
         ValueError: it is none.
@@ -179,7 +182,7 @@ def _members(text: str) -> tuple[dict[str, Any], dict[str, str]]:
     at = 0
     while found := _name(text, at):
         name = json.loads(found[1])
-        values[name], at = _value(text, begin := found.end())
+        values[name], at = (_value_as_text if name in as_text else _value)(text, begin := found.end())
         texts[name] = text[begin:at]
     if not _end(text, at):
         raise ValueError(f"something else at character {at}: {text[at : at + 40]!r}")

@@ -196,7 +196,7 @@ class Writing:
         """Write one page."""
         if page.detections:
             self._document.write((("," if self.detections else "") + page.text[1:-1]).encode())
-            self._rows.write("".join(rows.lines(self._job, page.detections)).encode())
+            self._rows.write(rows.of_page(self._job, page).encode())
         self.detections += len(page.detections)
         self.pages += 1
         self.next_token = page.next_token

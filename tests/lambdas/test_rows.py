@@ -15,7 +15,8 @@ from lambdas.analyses import CATALOGUE, Analysis
 from lambdas.columns import JOBS, ROWS, TABLES, VIDEO
 from lambdas.events import Upload
 from lambdas.jobs import Job, new_job
-from lambdas.rows import SCHEMA, job_line, lines, video_metadata
+from lambdas.rekognition import Page
+from lambdas.rows import SCHEMA, _plain_faces, fractions_as_text, job_line, lines, of_page, video_metadata
 from queries.schemas import FOLDER, schemas
 from tests.rebuild import rebuild
 
@@ -175,3 +176,57 @@ def test_every_table_has_a_version_and_no_column_twice() -> None:
         assert len(set(names)) == len(names)
         assert table.partition.name not in names
         assert all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in names)
+
+
+class TestFacesWrittenFromText:
+    """The short way for a million faces gives what the long way gives."""
+
+    JOB = job(CATALOGUE["face-detection"])
+
+    def page(self, text: str) -> Page:
+        faces = json.JSONDecoder(parse_float=str).decode(text)
+        return Page(status="SUCCEEDED", detections=faces, text=text, rest={}, next_token=None)
+
+    def face(self, **other: Any) -> dict[str, Any]:
+        plain = {
+            "BoundingBox": {"Width": 0.1, "Height": 1, "Left": -0.5, "Top": 1e-07},
+            "Confidence": 99.5,
+            "Landmarks": [{"Type": "eyeLeft", "X": 0.25, "Y": 0.5}, {"Type": "nose", "X": 0, "Y": -0.125}],
+            "Pose": {"Roll": -1.5, "Yaw": 2.0, "Pitch": 3.25},
+            "Quality": {"Brightness": 80.5, "Sharpness": 92.25},
+        }
+        return {"Timestamp": 500, "Face": {**plain, **other}}
+
+    def both_ways(self, items: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
+        text = json.dumps(items)
+        short = [json.loads(line) for line in of_page(self.JOB, self.page(text)).splitlines()]
+        long = [json.loads(line) for line in lines(self.JOB, items)]
+        return short, long
+
+    def test_plain_faces_are_the_same_to_the_last_column_and_in_the_same_order(self) -> None:
+        short, long = self.both_ways([self.face(), self.face(Landmarks=[]), self.face(Confidence=100)])
+
+        assert short == long
+        assert [list(row) for row in short] == [list(row) for row in long]
+
+    def test_the_short_way_is_taken(self) -> None:
+        assert fractions_as_text(self.JOB)
+        assert _plain_faces(self.JOB, self.page(json.dumps([self.face()])))
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"Smile": {"Value": True, "Confidence": 50.5}},
+            {"Pose": None},
+            {"Quality": {"Brightness": 1.5}},
+            {"Landmarks": [{"Type": 'a "b" \\', "X": 0.5, "Y": 0.5}]},
+            {"BoundingBox": {}},
+        ],
+        ids=["more", "null", "less", "to be escaped", "empty"],
+    )
+    def test_anything_else_goes_the_long_way_and_is_no_different(self, other: dict[str, Any]) -> None:
+        items = [self.face(), self.face(**other)]
+
+        assert _plain_faces(self.JOB, self.page(json.dumps(items))) is None
+        short, long = self.both_ways(items)
+        assert short == long
