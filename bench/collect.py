@@ -39,6 +39,7 @@ def services(folder: Path, detections: int) -> Iterator[dict[str, str]]:
         rekognition, sink = json.loads(process.stdout.readline())
         yield {
             "PATH": os.environ["PATH"],
+            **({"PLAIN_LEVEL": os.environ["PLAIN_LEVEL"]} if "PLAIN_LEVEL" in os.environ else {}),
             **ENVIRONMENT,
             "AWS_ENDPOINT_URL": sink,
             "AWS_ENDPOINT_URL_REKOGNITION": rekognition,

@@ -91,11 +91,7 @@ class Watch:
         hold(NO_WORK, known.issuperset(jobs), "a job in the table without an upload")
         hold(NO_WORK, set(jobs).issuperset(stats["accepted_by_tag"]), "a start without a job in the table")
         hold(NO_WORK, all(jobs[tag]["size"] for tag in stats["accepted_by_tag"]), "a start for an empty object")
-        for token, times in stats["accepted_by_token"].items():
-            hold(ONE_START, times == 1, f"token {token[:8]} accepted {times} times")
-        for tag, times in stats["accepted_by_tag"].items():
-            attempt = int(jobs[tag]["attempt"])
-            hold(ONE_START, times <= attempt, f"{times} starts, {attempt} attempts: {jobs[tag]}")
+        self._starts(jobs)
         hold(QUOTA, stats["most_running"] <= self._world.rekognition.faults.max_running, stats["most_running"])
         if self._cap and not self.cap_may_slip:
             hold(QUOTA, stats["running"] <= self._cap, f"{stats['running']} run, the cap is {self._cap}")
@@ -104,6 +100,20 @@ class Watch:
             self._transition(before, jobs[job_id])
         self._before = jobs
         self._look_at_results()
+
+    def _starts(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
+        """A token stands for one start as long as it lives; what comes after its 7 days no caller can help."""
+        life = self._world.rekognition.faults.request_token_seconds
+        started: dict[str, float] = {}
+        tokens: dict[str, set[str]] = defaultdict(set)
+        for job in self._world.rekognition.jobs():
+            token = job["ClientRequestToken"]
+            before = started.get(token)
+            hold(ONE_START, before is None or job["Started"] - before > life, f"token {token[:8]} accepted twice")
+            started[token] = job["Started"]
+            tokens[job["JobTag"]].add(token)
+        for tag, known in tokens.items():
+            hold(ONE_START, len(known) <= jobs[tag]["attempt"], f"{len(known)} attempts started: {jobs[tag]}")
 
     def _transition(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         was, state = before["state"], now["state"]
