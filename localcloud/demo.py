@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CLIP = CHECKOUT / "localcloud/clip/two-portraits.mp4"
 OUTPUT = CHECKOUT / "demo-output"
-REPORT = OUTPUT / "report.html"
+REPORT = "report.html"
 ANALYSIS = "face-detection"
 MOST_ROWS = 20  # of the table
 FORGOTTEN = 60  # seconds after which an upload that has become no job means that something is broken
@@ -62,7 +62,7 @@ def run(video: Path | None) -> int:
         board.step("Draw")
         found = pictures.moments(json.loads(result)["Faces"])
         drawn = draw(path, found, result, board)
-        write_report(REPORT, path.name, {ANALYSIS: json.loads(result)}, facts=Facts.of([job]), file=path)
+        write_report(OUTPUT / REPORT, path.name, {ANALYSIS: json.loads(result)}, facts=Facts.of([job]), file=path)
         board.step("Draw", True)
     show(found, drawn, where)
     return 0
@@ -182,7 +182,7 @@ def draw(path: Path, found: Sequence[Moment], result: bytes, board: Board) -> in
 def forget_last_time() -> None:
     """Only what an earlier demo has put there; the folder may hold something of the user's by now."""
     shutil.rmtree(OUTPUT / "moments", ignore_errors=True)
-    for name in (f"{ANALYSIS}.json", "contact-sheet.png", REPORT.name):
+    for name in (f"{ANALYSIS}.json", "contact-sheet.png", REPORT):
         (OUTPUT / name).unlink(missing_ok=True)
 
 
@@ -200,7 +200,7 @@ def show(found: Sequence[Moment], drawn: int, where: str) -> None:
         of = f" (of {len(found)} moments)" if drawn < len(found) else ""
         print(f"  {drawn} pictures:{' ' * (5 - len(str(drawn)))}{output}/moments/{of}")
         print(f"  at a glance:   {output}/contact-sheet.png")
-    print(f"  look at this:  {output}/{REPORT.name}  (the video, and what was found when)")
+    print(f"  look at this:  {output}/{REPORT}  (the video, and what was found when)")
     print("\nWith videos of yours:  make cloud && .venv/bin/rekognition-batch open --local")
 
 

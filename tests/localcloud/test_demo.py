@@ -45,6 +45,7 @@ def test_the_clips_faces_are_found_drawn_and_told(output, capfd):
     told = capfd.readouterr()
     assert [line.split()[-5] if "–" in line else "" for line in told.out.splitlines()[2:5]] == ["1", "2", "1"]
     assert "contact-sheet.png" in told.out
+    assert "two-portraits.mp4" in (output / "report.html").read_text()
     assert "Look for faces: done" in told.err
 
 
