@@ -27,7 +27,7 @@ def quota(stack: Stack) -> Quota:
     """Count the jobs, ask for the limit."""
     table = stack.table
     limit, source = account_limit(stack)
-    line = table.line()
+    line = table.scheduler()
     return Quota(
         running=sum(1 for _ in table.in_state("RUNNING")),
         collecting=sum(1 for _ in table.in_state("COLLECTING")),

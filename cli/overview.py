@@ -100,13 +100,13 @@ class Overview:
 
 def overview(stack: Stack, now: float) -> Overview:
     """Everything, newest upload first."""
-    return arrange(list(stack.table.everything()), stack.table.line(), now)
+    return arrange(list(stack.table.everything()), stack.table.scheduler(), now)
 
 
 def arrange(jobs: Sequence[Job], line: Mapping[str, Any], now: float) -> Overview:
     """The jobs with their places and expectations."""
     running = sorted((job for job in jobs if job.state == "RUNNING"), key=lambda job: job.state_since)
-    waiting = sorted((job for job in jobs if job.state == "WAITING"), key=lambda job: job.place)
+    waiting = sorted((job for job in jobs if job.state == "WAITING"), key=lambda job: job.position)
     pace = None if line.get("paused") else seconds_per_job(jobs, now)
     places = {job.job_id: number for number, job in enumerate(waiting, 1)}
     # Jobs end about in the order they were started, so who comes nth is done after n times the recent pace.
@@ -145,8 +145,8 @@ def why_stuck(job: Job, line: Mapping[str, Any], now: float) -> str:
     if job.state == "RUNNING":
         if job.rekognition_job_id is None and since > STUCK_CLAIM:
             return "claimed, and never started nor handed back: does the tick run?"
-        if job.asked >= ASKED_OFTEN:
-            return f"running without a word; Rekognition was asked {job.asked} times"
+        if job.polls >= ASKED_OFTEN:
+            return f"running without a word; Rekognition was asked {job.polls} times"
     elif job.state == "COLLECTING":
         lease = when(job.lease_until) if job.lease_until else when(job.state_since)
         if now - lease > STUCK_COLLECTING:
@@ -154,7 +154,7 @@ def why_stuck(job: Job, line: Mapping[str, Any], now: float) -> str:
     elif job.state == "WAITING" and not line.get("paused"):
         if job.start_errors:
             return f"{job.start_errors} starts met trouble: {job.reason}"
-        due = now - when(job.place.partition("#")[0])
+        due = now - when(job.position.partition("#")[0])
         if due > STUCK_DUE and "refused_at" not in line:
             return "due and not started, though Rekognition has not said that it is full: does the tick run?"
     return ""

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.jobs import Job, Jobs, _condition_failed, _deserialize, _job, _serialize, place
+from lambdas.jobs import Job, Jobs, _condition_failed, _deserialize, _job, _serialize
 
 
 class Table(Jobs):
@@ -23,7 +23,7 @@ class Table(Jobs):
     def _scan(self) -> Iterator[dict[str, Any]]:
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
-            FilterExpression="attribute_exists(#state)",  # the item "#line" is no job
+            FilterExpression="attribute_exists(#state)",  # the item "#scheduler" is no job
             ExpressionAttributeNames={"#state": "state"},
         )
         for page in pages:
@@ -38,9 +38,9 @@ class Table(Jobs):
             "attempt": job.attempt + 1,
             "rekognition_job_id": None,
             "past_rekognition_job_ids": past,
-            "place": place(self._clock.now(), job.job_id),
             "start_errors": 0,
             "reason": None,
+            **self._waiting(self._clock.now(), job.job_id),
         }
         return self._to(job, "WAITING", ("FAILED", "REJECTED"), changes)
 

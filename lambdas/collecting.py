@@ -77,7 +77,7 @@ class Collector:
                 except ServiceTrouble as error:
                     # Not the message's fault, so it must not wander towards the dead-letter queue: ask again soon.
                     logger.warning("trouble reading results; will ask again", extra={"error": str(error)})
-                    self._jobs.trouble(job.job_id, str(error), ask_at=self._clock.now() + ASK_SOON)
+                    self._jobs.trouble(job.job_id, str(error), poll_at=self._clock.now() + ASK_SOON)
                 except Exception as error:
                     self._jobs.trouble(job.job_id, f"collecting: {type(error).__name__}: {error}")
                     if finished.rekognition_job_id:

@@ -1,12 +1,15 @@
-"""The jobs table: every job, its state, and its place in line. Every change of state is one conditional write.
+"""The jobs table: each job, its state, and its position in the backlog. Every change of state is one conditional write.
 
     WAITING ──claim──▶ RUNNING ──collect──▶ COLLECTING ──▶ SUCCEEDED
        ▲  │               │                     │
        │  └─▶ REJECTED ◀──┤                     ├──▶ FAILED      (a lasting reason)
-       └──── hand back ◀──┴── another attempt ◀─┘                (a passing reason)
+       └────── release ◀──┴── another attempt ◀─┘                (a passing reason)
 
 A job is RUNNING from the moment it is claimed, so that a crash between the claim and the record of Rekognition's answer
 leaves a trace: RUNNING without ``rekognition_job_id``.
+
+The index ByState sorts the jobs of a state by ``due_at``: WAITING, when the job may be started (its position); RUNNING
+and COLLECTING, when to poll it, should no notification come; ended, when it ended.
 """
 
 import json
@@ -29,11 +32,13 @@ if TYPE_CHECKING:
 State = Literal["WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED"]
 FINAL: frozenset[State] = frozenset({"SUCCEEDED", "FAILED", "REJECTED"})
 
+CLAIM_IS_STALE = 120.0  # seconds; twice what the starting function may run
+
 BY_STATE = "ByState"
 BY_VIDEO = "ByVideo"
 # Two items are no jobs. Neither has a state, so no index lists them.
-LINE = "#line"  # what the service last said, and the operator's switch
-SLOTS = "#slots"  # who runs, where the operator has set a cap
+SCHEDULER = "#scheduler"  # what the service last said, and the operator's switch
+SLOTS = "#slots"  # which jobs run, where the operator has set a cap
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ class Job:
     size: int  # bytes
     uploaded_at: str
     sequencer: str  # orders uploads of one key
-    place: str  # orders the line: when the job may be started, and who comes first
+    position: str  # orders the backlog: when the job may be started, and which comes first
+    due_at: str  # sorts the jobs of one state; see above
     state_since: str
     registered_at: str
     version_id: str | None = None
@@ -58,11 +64,11 @@ class Job:
     rekognition_job_id: str | None = None
     past_rekognition_job_ids: Sequence[str] = ()  # of earlier attempts
     slot_freed_by: str | None = None  # the attempt of which Rekognition has said that it ended
+    slot_freed_at: str | None = None
     reason: str | None = None
     start_errors: int = 0
-    ask_at: str | None = None  # when to ask Rekognition, should no notification come
-    asked: int = 0
-    lease_owner: str | None = None  # who is collecting, and until when that holds
+    polls: int = 0  # how often Rekognition was asked about the running attempt
+    lease_owner: str | None = None  # the invocation that is collecting, and until when that holds
     lease_until: str | None = None
     checkpoint: str | None = None
     result_key: str | None = None
@@ -82,8 +88,9 @@ class Job:
 
 
 def new_job(upload: "Upload", analysis: str, parameters: Mapping[str, Any], now: float) -> Job:
-    """The job that does `analysis` on `upload`: WAITING, at the end of the line."""
+    """The job that does `analysis` on `upload`: WAITING, at the end of the backlog."""
     job_id = analyses.job_id(upload.bucket, upload.key, upload.etag, analysis, parameters)
+    last = position(now, job_id)
     return Job(
         job_id=job_id,
         state="WAITING",
@@ -96,14 +103,15 @@ def new_job(upload: "Upload", analysis: str, parameters: Mapping[str, Any], now:
         uploaded_at=upload.uploaded_at,
         sequencer=upload.sequencer,
         version_id=upload.version_id,
-        place=place(now, job_id),
+        position=last,
+        due_at=last,
         state_since=iso(now),
         registered_at=iso(now),
     )
 
 
-def place(seconds: float, job_id: str) -> str:
-    """A place in line: by time, and by id where two came in the same millisecond."""
+def position(seconds: float, job_id: str) -> str:
+    """A position in the backlog: by time, and by id where two came in the same millisecond."""
     return f"{iso(seconds)}#{job_id[:8]}"
 
 
@@ -123,12 +131,12 @@ class Jobs:
         return _job(item) if item else None
 
     def in_state(self, state: State, limit: int | None = None, due: float | None = None) -> Iterator[str]:
-        """Ids of the jobs in `state`, in order of their places; with `due`, only places up to that time.
+        """Ids of the jobs in `state`, the first due first; with `due`, only those due by that time.
 
         Read from an index that trails the table by a moment, so an id may have moved on: claim before you believe.
         """
         values = {":state": state} | ({":due": iso(due) + "~"} if due is not None else {})
-        condition = "#state = :state" + (" AND #place <= :due" if due is not None else "")
+        condition = "#state = :state" + (" AND #due_at <= :due" if due is not None else "")
         for item in self._query(BY_STATE, condition, values, limit):
             yield item["job_id"]
 
@@ -137,7 +145,7 @@ class Jobs:
         items = self._query(BY_VIDEO, "#video = :video", {":video": f"{bucket}/{key}"}, None)
         return [job for item in items if (job := self.get(item["job_id"]))]
 
-    # the line
+    # the backlog
 
     def register(self, job: Job) -> bool:
         """Add a job; False if it is there already."""
@@ -156,13 +164,13 @@ class Jobs:
         """Note that a known job's content was uploaded again, later; None if that is old news, or it is REJECTED."""
         return self._uploaded_again(job_id, upload, {}, "#state <> :rejected")
 
-    def readmit(self, job_id: str, upload: "Upload") -> Job | None:
-        """Let a REJECTED job try again, at the end of the line, as its content was uploaded again: what was wrong may
+    def requeue_rejected(self, job_id: str, upload: "Upload") -> Job | None:
+        """Let a REJECTED job try again, last in the backlog, as its content was uploaded again: what was wrong may
         have been mended. None if it isn't REJECTED, or the upload is old news.
 
         One write with the note of the upload: a crash between the two would leave an upload that nobody answers.
         """
-        again = {**self._state("WAITING"), "place": place(self._clock.now(), job_id), "reason": None, "start_errors": 0}
+        again = {**self._waiting(self._clock.now(), job_id), "reason": None, "start_errors": 0}
         return self._uploaded_again(job_id, upload, again, "#state = :rejected")
 
     def _uploaded_again(self, job_id: str, upload: "Upload", changes: Mapping[str, Any], when: str) -> Job | None:
@@ -176,28 +184,29 @@ class Jobs:
         )
 
     def claim(self, job_id: str) -> Job | None:
-        """Take a WAITING job to start it; None if somebody else was faster."""
-        return self._change(job_id, self._state("RUNNING"), when="#state = :waiting", waiting="WAITING")
+        """Take a WAITING job to start it; None if another invocation was faster."""
+        stale_at = iso(self._clock.now() + CLAIM_IS_STALE)
+        return self._change(job_id, self._state("RUNNING", stale_at), when="#state = :waiting", waiting="WAITING")
 
-    def hand_back(self, job: Job) -> None:
-        """Return a claim that came to nothing, keeping its place in line."""
-        self._unstarted(job, {})
+    def release(self, job: Job) -> None:
+        """Return a claim, keeping the job's position in the backlog."""
+        self._release(job, self._state("WAITING", job.position))
 
-    def put_off(self, job: Job, reason: str, seconds: float) -> None:
-        """Return a claim after trouble: behind those who wait now, due in `seconds`, so it can't block the line."""
-        due = place(self._clock.now() + seconds, job.job_id)
-        self._unstarted(job, {"place": due, "reason": reason, "start_errors": job.start_errors + 1})
+    def reschedule(self, job: Job, reason: str, seconds: float) -> None:
+        """Return a claim after trouble: behind the jobs that wait now, due in `seconds`, so it can't block them."""
+        later = self._waiting(self._clock.now() + seconds, job.job_id)
+        self._release(job, {**later, "reason": reason, "start_errors": job.start_errors + 1})
 
-    def _unstarted(self, job: Job, changes: Mapping[str, Any]) -> None:
+    def _release(self, job: Job, changes: Mapping[str, Any]) -> None:
         self._change(
             job.job_id,
-            {**self._state("WAITING"), **changes},
+            changes,
             when="#state = :running AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)",
             running="RUNNING",
             attempt=job.attempt,
         )
 
-    def started(self, job: Job, rekognition_job_id: str, ask_at: float) -> None:
+    def started(self, job: Job, rekognition_job_id: str, poll_at: float) -> None:
         """Record that Rekognition accepted the job.
 
         The completion may have been faster, and recorded it; then there is nothing to do. And somebody may have taken
@@ -205,37 +214,37 @@ class Jobs:
         """
         self._change(
             job.job_id,
-            {"state": "RUNNING", "rekognition_job_id": rekognition_job_id, "ask_at": iso(ask_at), "reason": None},
+            {"state": "RUNNING", "rekognition_job_id": rekognition_job_id, "due_at": iso(poll_at), "reason": None},
             when="#state IN (:running, :waiting) AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)",
             running="RUNNING",
             waiting="WAITING",
             attempt=job.attempt,
         )
 
-    def asking(self, job: Job, again_at: float) -> bool:
-        """Note that Rekognition is being asked after a job, and when to ask next; False if somebody else does."""
+    def note_poll(self, job: Job, next_poll_at: float) -> bool:
+        """Note that Rekognition is being asked about a job, and when to ask next; False if another invocation does."""
         changed = self._change(
             job.job_id,
-            {"ask_at": iso(again_at), "asked": job.asked + 1},
-            when="#state = :state AND #ask_at = :before",
+            {"due_at": iso(next_poll_at), "polls": job.polls + 1},
+            when="#state = :state AND #due_at = :before",
             state=job.state,
-            before=job.ask_at,
+            before=job.due_at,
         )
         return changed is not None
 
-    def slot_came_free(self, job_id: str, rekognition_job_id: str) -> bool:
+    def mark_slot_freed(self, job_id: str, rekognition_job_id: str) -> bool:
         """Whether this is the first news that Rekognition is done with the job; a doubled notification is not."""
         return bool(
             self._change(
                 job_id,
-                {"slot_freed_by": rekognition_job_id},
+                {"slot_freed_by": rekognition_job_id, "slot_freed_at": iso(self._clock.now())},
                 when="attribute_exists(#job_id) AND NOT (#slot_freed_by = :slot_freed_by)",
             )
         )
 
-    def line(self) -> Mapping[str, Any]:
-        """What is known of the line: ``paused`` (the operator's switch), ``refused_at`` (the last "no slot")."""
-        return self._get_item(LINE)
+    def scheduler(self) -> Mapping[str, Any]:
+        """What the scheduler knows: ``paused`` (the operator's switch), ``refused_at`` (the last "no slot")."""
+        return self._get_item(SCHEDULER)
 
     def take_slot(self, job: Job, most: int) -> bool:
         """Let a claimed job be one of `most` that run; False if so many do.
@@ -256,17 +265,17 @@ class Jobs:
             if self._update(SLOTS, taken, when=when, **({"before": version} if version else {})) is not None:
                 return True
 
-    def line_is_full(self) -> None:
+    def note_limit_reached(self) -> None:
         """Remember that the service said "no slot"."""
-        self._update(LINE, {"refused_at": iso(self._clock.now())})
+        self._update(SCHEDULER, {"refused_at": iso(self._clock.now())})
 
-    def line_is_open(self) -> None:
+    def note_limit_cleared(self) -> None:
         """Remember that nobody waits."""
-        self._update(LINE, {"refused_at": None})
+        self._update(SCHEDULER, {"refused_at": None})
 
     def pause(self, paused: bool) -> None:
         """Switch starting off and on. Uploads are accepted all the same, and wait."""
-        self._update(LINE, {"paused": paused or None, "paused_at": iso(self._clock.now()) if paused else None})
+        self._update(SCHEDULER, {"paused": paused or None, "paused_at": iso(self._clock.now()) if paused else None})
 
     # collecting
 
@@ -275,11 +284,10 @@ class Jobs:
         return self._change(
             job.job_id,
             {
-                **(self._state("COLLECTING") if job.state != "COLLECTING" else {}),
+                **(self._state("COLLECTING", iso(until)) if job.state != "COLLECTING" else {"due_at": iso(until)}),
                 "rekognition_job_id": rekognition_job_id,
                 "lease_owner": owner,
                 "lease_until": iso(until),
-                "ask_at": iso(until),
             },
             when="#attempt = :attempt AND #state = :from AND "
             "(attribute_not_exists(#lease_until) OR #lease_until < :now OR #lease_owner = :lease_owner)",
@@ -292,7 +300,7 @@ class Jobs:
         False if the lease was lost meanwhile: then stop, somebody else is at it.
         """
         lease = iso(until) if until is not None else None
-        return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": lease, "ask_at": lease or iso(0)})
+        return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": lease, "due_at": lease or iso(0)})
 
     def succeed(self, job: Job, **outcome: Any) -> bool:
         """The end everybody wants; `outcome` names where the results are and how many there are."""
@@ -309,11 +317,11 @@ class Jobs:
         )
         return changed is not None
 
-    def trouble(self, job_id: str, reason: str, ask_at: float | None = None) -> None:
-        """Note trouble with a job for people to read; with `ask_at`, have it asked after at that time."""
+    def trouble(self, job_id: str, reason: str, poll_at: float | None = None) -> None:
+        """Note trouble with a job for people to read; with `poll_at`, have it polled at that time."""
         self._change(
             job_id,
-            {"reason": reason[:1000], **({"ask_at": iso(ask_at)} if ask_at is not None else {})},
+            {"reason": reason[:1000], **({"due_at": iso(poll_at)} if poll_at is not None else {})},
             when="#state IN (:running, :collecting)",
             running="RUNNING",
             collecting="COLLECTING",
@@ -348,15 +356,21 @@ class Jobs:
             "rekognition_job_id": None,
             "attempt": job.attempt + 1,
             "past_rekognition_job_ids": past,
-            "place": place(self._clock.now() + seconds, job.job_id),
             "reason": reason,
+            **self._waiting(self._clock.now() + seconds, job.job_id),
         }
         return bool(self._to(job, "WAITING", ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED"), changes))
 
     # how it is written
 
-    def _state(self, state: State) -> dict[str, Any]:
-        return {"state": state, "state_since": iso(self._clock.now())}
+    def _state(self, state: State, due_at: str | None = None) -> dict[str, Any]:
+        now = iso(self._clock.now())
+        return {"state": state, "state_since": now, "due_at": due_at or now}
+
+    def _waiting(self, seconds: float, job_id: str) -> dict[str, Any]:
+        """WAITING, to be started at that time."""
+        where = position(seconds, job_id)
+        return {**self._state("WAITING", where), "position": where}
 
     def _to(self, job: Job, state: State, sources: tuple[State, ...], changes: Mapping[str, Any]) -> Job | None:
         if job.state not in sources:
@@ -435,8 +449,8 @@ class Jobs:
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-# What a job has only while somebody is at it.
-_OVER: Mapping[str, Any] = dict.fromkeys(("checkpoint", "lease_owner", "lease_until", "ask_at", "asked"))
+# What a job has only while an attempt of it runs or is collected.
+_OVER: Mapping[str, Any] = dict.fromkeys(("checkpoint", "lease_owner", "lease_until", "polls"))
 
 _FIELDS = frozenset(f.name for f in fields(Job))
 _AS_JSON = ("parameters", "video_metadata")  # DynamoDB numbers are decimals, and these are Rekognition's to read
@@ -468,7 +482,7 @@ def _job(item: Mapping[str, Any]) -> Job:
     for name in _AS_JSON:
         if name in known:
             known[name] = json.loads(known[name])
-    for name in ("size", "attempt", "start_errors", "asked", "detections"):
+    for name in ("size", "attempt", "start_errors", "polls", "detections"):
         if name in known:
             known[name] = int(known[name])
     return Job(**known)

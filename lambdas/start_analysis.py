@@ -19,7 +19,7 @@ SPARE = 10_000  # ms left at which no further start is begun; a start with its w
 def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
     """Handle an SQS batch of uploads, an SNS notification of a job's end, or the minute tick."""
     if "Records" not in event:
-        wiring.line().tick(enough_time=lambda: context.get_remaining_time_in_millis() > SPARE)
+        wiring.scheduler().tick(enough_time=lambda: context.get_remaining_time_in_millis() > SPARE)
         return None
     if "Sns" in event["Records"][0]:
         return _completed(event)
@@ -30,7 +30,7 @@ def _completed(event: dict[str, Any]) -> None:
     for notification in notifications_in(event):
         if isinstance(notification, NotOurs) or notification.rekognition_job_id is None:
             continue  # the collecting function says so
-        wiring.line().fill_after_completion(notification.job_id, notification.rekognition_job_id)
+        wiring.scheduler().fill_after_completion(notification.job_id, notification.rekognition_job_id)
 
 
 def _uploaded(event: dict[str, Any], context: "LambdaContext") -> Any:
@@ -43,7 +43,7 @@ def _uploaded(event: dict[str, Any], context: "LambdaContext") -> Any:
 
     failures = handle_each(event, context, join)
     try:
-        wiring.line().fill_after_uploads(joined)
+        wiring.scheduler().fill_after_uploads(joined)
     except Exception:
         # The uploads are in the table: failing here would only deliver them again. The next tick fills the slots.
         logger.exception("could not fill slots after uploads")
@@ -56,4 +56,4 @@ def _join(upload: Upload) -> int:
             logger.info("ignored: not a video by its extension")
             count(Count.UPLOADS_IGNORED)
             return 0
-        return wiring.line().join(upload)
+        return wiring.scheduler().enqueue(upload)

@@ -10,11 +10,11 @@ from lambdas.choosing import Chooser
 from lambdas.clock import Clock
 from lambdas.collecting import Collector
 from lambdas.jobs import Jobs
-from lambdas.line import Line, Videos
 from lambdas.outcome import Bus
 from lambdas.queue import Queue
 from lambdas.rekognition import Rekognition
 from lambdas.results import Results
+from lambdas.scheduler import Scheduler, Videos
 from lambdas.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ def _rekognition() -> Rekognition:
 
 
 @cache
-def line() -> Line:
-    """The line of waiting jobs."""
+def scheduler() -> Scheduler:
+    """What starts jobs."""
     queue = Queue(client("sqs"), settings().finished_queue_url)
     videos, bus = Videos(client("s3")), Bus(client("events"))
     given = settings()
-    return Line(
+    return Scheduler(
         jobs(),
         _rekognition(),
         videos,

@@ -49,13 +49,20 @@ def jobs_table(scope: Construct, id: str, *, settings: Settings, key: kms.IKey |
         removal_policy=settings.removal_policy,
         deletion_protection=settings.retain_data,
     )
-    for name, partition, order in (("ByState", "state", "place"), ("ByVideo", "video", "registered_at")):
-        table.add_global_secondary_index(
-            index_name=name,
-            partition_key=_text(partition),
-            sort_key=_text(order),
-            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-        )
+    table.add_global_secondary_index(
+        index_name="ByState",
+        partition_key=_text("state"),
+        sort_key=_text("due_at"),
+        # What the scheduler filters by: analyses it may not start now, results that wait to be collected.
+        projection_type=dynamodb.ProjectionType.INCLUDE,
+        non_key_attributes=["analysis", "slot_freed_at"],
+    )
+    table.add_global_secondary_index(
+        index_name="ByVideo",
+        partition_key=_text("video"),
+        sort_key=_text("registered_at"),
+        projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+    )
     return table
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdas import collecting, line, results
+from lambdas import collecting, results, scheduler
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -33,8 +33,8 @@ def test_the_numbers_of_the_architecture_page_are_the_codes() -> None:
     assert f"up to {collecting.MOST_ATTEMPTS} attempts" in text
     assert f"less than {collecting.HAND_OVER // 1000} s of the function's time" in text
     assert f"A lease of {collecting.LEASE:.0f} s" in text
-    assert f"after {line.MOST_START_ERRORS} times REJECTED" in text
-    assert (line.FIRST_ASK, line.LONGEST_ASK) == (120, 600), "jobs that ran two minutes ... then every ten"
+    assert f"after {scheduler.MOST_START_ERRORS} times REJECTED" in text
+    assert (scheduler.FIRST_ASK, scheduler.LONGEST_ASK) == (120, 600), "jobs that ran two minutes ... then every ten"
     assert "jobs that ran two minutes without a word, then four, … then every ten" in text
 
 

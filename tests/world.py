@@ -40,7 +40,8 @@ ENVIRONMENT = {
 TABLE = {
     "KeySchema": [{"AttributeName": "job_id", "KeyType": "HASH"}],
     "AttributeDefinitions": [
-        {"AttributeName": name, "AttributeType": "S"} for name in ("job_id", "state", "place", "video", "registered_at")
+        {"AttributeName": name, "AttributeType": "S"}
+        for name in ("job_id", "state", "due_at", "video", "registered_at")
     ],
     "BillingMode": "PAY_PER_REQUEST",
     "GlobalSecondaryIndexes": [
@@ -50,9 +51,17 @@ TABLE = {
                 {"AttributeName": partition, "KeyType": "HASH"},
                 {"AttributeName": order, "KeyType": "RANGE"},
             ],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
+            "Projection": projection,
         }
-        for index, partition, order in (("ByState", "state", "place"), ("ByVideo", "video", "registered_at"))
+        for index, partition, order, projection in (
+            (
+                "ByState",
+                "state",
+                "due_at",
+                {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["analysis", "slot_freed_at"]},
+            ),
+            ("ByVideo", "video", "registered_at", {"ProjectionType": "KEYS_ONLY"}),
+        )
     ],
 }
 
@@ -279,7 +288,7 @@ def world(engine: Any = None, faults: Faults | None = None, **environment: str) 
         here = World(clock, rekognition, s3, dynamodb, sqs)
         rekognition.publish = here.notifications.append
         settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": queue, "AWS_DEFAULT_REGION": REGION, **environment}
-        parts = (wiring.settings, wiring.client, wiring.jobs, wiring.line, wiring.collector)
+        parts = (wiring.settings, wiring.client, wiring.jobs, wiring.scheduler, wiring.collector)
         with patch.dict(os.environ, settings), patch.object(wiring, "clock", lambda: clock):
             for part in parts:
                 part.cache_clear()

@@ -7,7 +7,7 @@ import pytest
 from cli.overview import arrange, seconds_per_job, why_stuck
 from lambdas.clock import iso
 from lambdas.events import Upload
-from lambdas.jobs import Job, State, new_job, place
+from lambdas.jobs import Job, State, new_job, position
 
 NOW = 1_800_000_000.0
 
@@ -16,7 +16,7 @@ def job(name: str, state: State, since: float = 0.0) -> Job:
     """A job in that state since so many seconds."""
     upload = Upload("videos", name, "etag", 1, iso(NOW - since), "1")
     made = new_job(upload, "face-detection", {}, NOW - since)
-    return replace(made, state=state, state_since=iso(NOW - since), place=place(NOW - since, made.job_id))
+    return replace(made, state=state, state_since=iso(NOW - since), position=position(NOW - since, made.job_id))
 
 
 def finished(*ago: float) -> list[Job]:
@@ -55,7 +55,7 @@ def test_while_paused_nothing_is_expected_and_nothing_waiting_is_stuck() -> None
     ("stuck", "why"),
     [
         (job("a", "RUNNING", 400), "never started"),
-        (replace(job("a", "RUNNING", 4000), rekognition_job_id="x", asked=8), "without a word"),
+        (replace(job("a", "RUNNING", 4000), rekognition_job_id="x", polls=8), "without a word"),
         (replace(job("a", "COLLECTING", 4000), lease_until=iso(NOW - 1000)), "its collection stopped"),
         (job("a", "WAITING", 1000), "does the tick run"),
         (replace(job("a", "WAITING"), start_errors=3, reason="InternalServerError"), "3 starts met trouble"),
@@ -69,7 +69,7 @@ def test_a_stuck_job_says_why(stuck: Job, why: str) -> None:
     "fine",
     [
         job("a", "RUNNING", 60),
-        replace(job("a", "RUNNING", 4000), rekognition_job_id="x", asked=2),
+        replace(job("a", "RUNNING", 4000), rekognition_job_id="x", polls=2),
         replace(job("a", "COLLECTING", 4000), lease_until=iso(NOW + 50)),
         job("a", "WAITING", 60),
     ],

@@ -15,7 +15,7 @@ from hypothesis import seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from bench import report
-from lambdas import analyses, line as line_module, rekognition as rekognition_module, results, streams
+from lambdas import analyses, rekognition as rekognition_module, results, scheduler as scheduler_module, streams
 from lambdas.jobs import Job, Jobs
 from tests.histories.__main__ import profile
 from tests.histories.machine import Histories
@@ -47,8 +47,8 @@ def _without_condition(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _out_of_line(self: Jobs, job: Job) -> None:
-    """hand_back that takes the place away: WAITING, and in no index."""
-    self._update(job.job_id, {**self._state("WAITING"), "place": None})
+    """release that takes the place away: WAITING, and in no index."""
+    self._update(job.job_id, {**self._state("WAITING"), "due_at": None})
 
 
 def _token_of_the_moment(self: Job) -> str:
@@ -87,20 +87,20 @@ def _pages_without_the_last(self: Any, job: Any, rekognition_job_id: str, first:
     yield replace(page, next_token=None)
 
 
-def _tick_that_does_not_ask(self: line_module.Line, state: Any) -> None:
+def _tick_that_does_not_ask(self: scheduler_module.Scheduler, state: Any) -> None:
     """Nobody asks after jobs whose notification was lost."""
 
 
 def _one_start_a_tick(original: Callable[..., Any]) -> Callable[..., Any]:
     """A tick that starts one job instead of starting until refused."""
 
-    def fill(self: line_module.Line, most: int | None, *more: Any) -> Any:
+    def fill(self: scheduler_module.Scheduler, most: int | None, *more: Any) -> Any:
         return original(self, most or 1, *more)
 
     return fill
 
 
-def _blind(self: line_module.Videos, job: Job) -> None:
+def _blind(self: scheduler_module.Videos, job: Job) -> None:
     """Start whatever lies under the key now."""
 
 
@@ -111,7 +111,7 @@ def _no_token_for_another_attempt(self: Job) -> str:
 
 BUGS = (
     Bug("claim without its condition", Jobs, "claim", _without_condition(Jobs.claim), (ONE_START, STAYS, ENDS)),
-    Bug("hand_back drops the job", Jobs, "hand_back", _out_of_line, (ENDS, CONSERVING)),
+    Bug("release drops the job", Jobs, "release", _out_of_line, (ENDS, CONSERVING)),
     Bug("a random token", Job, "token", property(_token_of_the_moment), (ONE_START,)),
     Bug("a token without the attempt", Job, "token", property(_no_token_for_another_attempt), (ENDS, ONE_START)),
     Bug("publish without looking who is there", results, "_newer", lambda holder, job: False, (NEWEST,)),
@@ -124,12 +124,24 @@ BUGS = (
         (COMPLETE,),
     ),
     Bug("the first three pages only", rekognition_module.Rekognition, "pages", _pages_without_the_last, (COMPLETE,)),
-    Bug("nobody asks after lost notifications", line_module.Line, "_ask_after", _tick_that_does_not_ask, (ENDS,)),
-    Bug("a tick starts one job", line_module.Line, "_fill", _one_start_a_tick(line_module.Line._fill), (CONSERVING,)),
+    Bug(
+        "nobody asks after lost notifications",
+        scheduler_module.Scheduler,
+        "_poll_silent_jobs",
+        _tick_that_does_not_ask,
+        (ENDS,),
+    ),
+    Bug(
+        "a tick starts one job",
+        scheduler_module.Scheduler,
+        "_fill",
+        _one_start_a_tick(scheduler_module.Scheduler._fill),
+        (CONSERVING,),
+    ),
     Bug(
         "started is written unconditionally", Jobs, "started", _without_condition(Jobs.started), (STAYS, ENDS, COMPLETE)
     ),
-    Bug("the empty are not turned away", line_module, "wrong_size", lambda size: None, (NO_WORK, JUST)),
+    Bug("the empty are not turned away", scheduler_module, "wrong_size", lambda size: None, (NO_WORK, JUST)),
 )
 
 

@@ -166,7 +166,7 @@ class Watch:
         from lambdas.clock import iso
 
         now = iso(self._world.clock.now())
-        waiting = [job for job in self._world.jobs() if job["state"] == "WAITING" and job.get("place", "") < now]
+        waiting = [job for job in self._world.jobs() if job["state"] == "WAITING" and job.get("due_at", "") < now]
         running = self._world.rekognition.stats()["running"]
         if waiting and not paused and not self._cap:
             full = running >= self._world.rekognition.faults.max_running

@@ -230,7 +230,7 @@ class TestUploaders:
         world.drop("x.mp4", analyses="labels")
         upload = Upload("videos", "x.mp4", "etag", 1, "2026-11-22T23:57:20.123Z", "F" * 32)
 
-        assert wiring.jobs().readmit(world.job("x.mp4")["job_id"], upload)
+        assert wiring.jobs().requeue_rejected(world.job("x.mp4")["job_id"], upload)
         world.tick()
 
         assert world.job("x.mp4")["state"] == "REJECTED"

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from lambdas import jobs as jobs_module, line as line_module, start_analysis
+from lambdas import jobs as jobs_module, scheduler as scheduler_module, start_analysis
 from localcloud.rekognition import Faults, Simulated
 from tests.world import World, sqs_record, world as make_world
 
@@ -152,7 +152,9 @@ def test_an_empty_object_is_rejected_without_a_call(world: World) -> None:
 def test_an_empty_object_is_rejected_without_a_call_though_its_registration_was_cut_short(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line_module.Line, "_reject", lambda *_: False)  # as if the function had died just before
+    monkeypatch.setattr(
+        scheduler_module.Scheduler, "_reject", lambda *_: False
+    )  # as if the function had died just before
     record = world.upload("clip.mp4", b"")
     world.hear(record)
     monkeypatch.undo()
@@ -295,12 +297,12 @@ class TestTheLine:
         world.rekognition.inject("StartFaceDetection", "InternalServerError", times=1000)
         world.drop("clip.mp4")
 
-        for _ in range(line_module.MOST_START_ERRORS):
+        for _ in range(scheduler_module.MOST_START_ERRORS):
             world.clock.seconds += 3700
             world.tick()
 
         assert world.job("clip.mp4")["state"] == "REJECTED"
-        assert f"{line_module.MOST_START_ERRORS} tries" in world.job("clip.mp4")["reason"]
+        assert f"{scheduler_module.MOST_START_ERRORS} tries" in world.job("clip.mp4")["reason"]
 
     @pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException"])
     def test_slow_down_is_obeyed_and_forgiven(self, world: World, code: str) -> None:
@@ -310,7 +312,7 @@ class TestTheLine:
         world.drop("clip.mp4")
 
         assert world.job("clip.mp4")["state"] == "RUNNING"
-        assert world.clock.now() - before >= 3 * line_module.PAUSE_BETWEEN_CALLS
+        assert world.clock.now() - before >= 3 * scheduler_module.PAUSE_BETWEEN_CALLS
 
     def test_slow_down_without_end_is_left_to_the_next_tick(self, world: World) -> None:
         world.rekognition.inject("StartFaceDetection", "ThrottlingException", times=1000)
@@ -319,7 +321,7 @@ class TestTheLine:
 
         assert answer == {"batchItemFailures": []}
         assert world.job("clip.mp4")["state"] == "WAITING"
-        assert world.calls["StartFaceDetection"] == {"ThrottlingException": line_module.PAUSES_IN_A_ROW}
+        assert world.calls["StartFaceDetection"] == {"ThrottlingException": scheduler_module.PAUSES_IN_A_ROW}
 
     @pytest.mark.parametrize("code", ["InvalidS3ObjectException", "AccessDeniedException", "VideoTooLargeException"])
     def test_a_start_that_can_never_work_rejects_the_job_with_rekognitions_words(self, world: World, code: str) -> None:

@@ -11,7 +11,7 @@ from tests.standin.expressions import condition, update
 
 Item = dict[str, dict[str, Any]]
 
-INDEXES = {"ByState": ("state", "place"), "ByVideo": ("video", "registered_at")}
+INDEXES = {"ByState": ("state", "due_at"), "ByVideo": ("video", "registered_at")}
 PAGE = 5000  # items of an index that fit into a query's 1 MB, about
 
 

@@ -65,7 +65,7 @@ def standin_world(
         clients[id(config)] = wrap("rekognition", RekognitionClient(rekognition, attempts, clock.sleep))
 
     settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": "finished", "AWS_DEFAULT_REGION": REGION, **environment}
-    parts = (wiring.settings, wiring.jobs, wiring.line, wiring.collector)
+    parts = (wiring.settings, wiring.jobs, wiring.scheduler, wiring.collector)
     with (
         patch.dict(os.environ, settings),
         patch.object(wiring, "clock", lambda: clock),

@@ -30,7 +30,6 @@ LARGEST_VIDEO = 10 * 1024**3  # bytes; Developer Guide, "Guidelines and quotas i
 
 FIRST_ASK = 120.0  # seconds after a start until Rekognition is asked, should no notification have come
 LONGEST_ASK = 600.0  # seconds between two such questions, at most; they double until then
-CLAIM_IS_STALE = 120.0  # seconds; twice what the function may run
 REFUSAL_HOLDS = 150.0  # seconds that uploads trust the last "no slot"; the tick renews it each minute
 
 # Seconds to put off a job whose start met trouble, doubled each time. The first is shorter than a tick: after a short
@@ -99,7 +98,7 @@ class Videos:
             raise Gone("the object was replaced before its analysis could start")
 
 
-class Line:
+class Scheduler:
     """The waiting jobs, and the way from there into Rekognition.
 
     Args:
@@ -130,7 +129,7 @@ class Line:
 
     # joining
 
-    def join(self, upload: Upload) -> int:
+    def enqueue(self, upload: Upload) -> int:
         """Turn an upload into its jobs; how many of them are new in line. Any number of times is once."""
         try:
             choice = self._chooser.choose(upload)
@@ -144,7 +143,7 @@ class Line:
         for name, parameters in choice.items():
             job = new_job(upload, name, parameters, self._clock.now())
             with logger.append_context_keys(**job.log_keys):
-                waiting += self._join(job, upload)
+                waiting += self._enqueue(job, upload)
         return waiting
 
     def _refuse(self, upload: Upload, wrong: WrongChoice) -> None:
@@ -156,18 +155,18 @@ class Line:
                 logger.warning("rejected", extra={"reason": str(wrong)})
                 count(Count.JOBS_REJECTED)
 
-    def _join(self, job: Job, upload: Upload) -> bool:
+    def _enqueue(self, job: Job, upload: Upload) -> bool:
         if not self._jobs.register(job):
-            return self._join_again(job.job_id, upload)
+            return self._enqueue_again(job.job_id, upload)
         logger.info("registered", extra={"analysis": job.analysis, "size": job.size})
         count(Count.JOBS_REGISTERED)
         hopeless = wrong_size(job.size)
         return self._reject(job, hopeless) if hopeless else True
 
-    def _join_again(self, job_id: str, upload: Upload) -> bool:
+    def _enqueue_again(self, job_id: str, upload: Upload) -> bool:
         """The same content under the same key, announced again, or uploaded again."""
         newer = self._jobs.uploaded_again(job_id, upload)
-        if newer is None and not wrong_size(upload.size) and self._jobs.readmit(job_id, upload):
+        if newer is None and not wrong_size(upload.size) and self._jobs.requeue_rejected(job_id, upload):
             logger.info("rejected before, uploaded again: back in line")
             return True
         job = newer or self._jobs.get(job_id)
@@ -185,26 +184,26 @@ class Line:
         """Start as many jobs as have just joined, unless the service has lately said that there is no slot."""
         if not joined:
             return
-        refused_at = self._jobs.line().get("refused_at", "")
+        refused_at = self._jobs.scheduler().get("refused_at", "")
         if refused_at < iso(self._clock.now() - REFUSAL_HOLDS):
             self._fill(joined)
 
     def fill_after_completion(self, job_id: str, rekognition_job_id: str) -> None:
         """One slot came free, so start one job; a notification that comes twice frees one slot all the same."""
-        if self._jobs.slot_came_free(job_id, rekognition_job_id):
+        if self._jobs.mark_slot_freed(job_id, rekognition_job_id):
             self._fill(1)
 
     def tick(self, enough_time: Callable[[], bool]) -> None:
         """Once a minute: mend what others left undone, ask after jobs nobody has heard of, start until refused."""
         try:
-            self._ask_after("RUNNING")
-            self._ask_after("COLLECTING")
+            self._poll_silent_jobs("RUNNING")
+            self._poll_silent_jobs("COLLECTING")
         finally:  # whatever is wrong with mending, those who wait are not to suffer
             self._fill(None, enough_time)
 
     def _fill(self, most: int | None, enough_time: Callable[[], bool] = lambda: True) -> None:
         """Start the oldest waiting jobs: `most` of them, or all until the service says no."""
-        line = self._jobs.line()
+        line = self._jobs.scheduler()
         if line.get("paused"):
             return
         started = trouble = pauses = 0
@@ -212,7 +211,7 @@ class Line:
             job = self._next()
             if job is None:
                 if "refused_at" in line:
-                    self._jobs.line_is_open()
+                    self._jobs.note_limit_cleared()
                 return
             with logger.append_context_keys(**job.log_keys):
                 try:
@@ -220,19 +219,19 @@ class Line:
                     trouble = pauses = 0
                 except NoFreeSlot as answer:
                     logger.info("no free slot", extra={"answer": str(answer)})
-                    self._jobs.hand_back(job)
-                    self._jobs.line_is_full()
+                    self._jobs.release(job)
+                    self._jobs.note_limit_reached()
                     count(Count.STARTS_REFUSED)
                     return
                 except SlowDown:
-                    self._jobs.hand_back(job)
+                    self._jobs.release(job)
                     count(Count.STARTS_THROTTLED)
                     pauses += 1
                     if pauses >= PAUSES_IN_A_ROW:
                         return
                     self._clock.sleep(PAUSE_BETWEEN_CALLS)
                 except ServiceTrouble as error:
-                    self._put_off(job, error)
+                    self._reschedule(job, error)
                     trouble += 1
                     if trouble >= TROUBLE_IN_A_ROW:
                         return
@@ -264,18 +263,18 @@ class Line:
             return False
         except CannotStart as error:
             return self._reject(job, str(error))
-        self._jobs.started(job, rekognition_job_id, ask_at=self._clock.now() + FIRST_ASK)
+        self._jobs.started(job, rekognition_job_id, poll_at=self._clock.now() + FIRST_ASK)
         logger.info("started", extra={"rekognition_job_id": rekognition_job_id, "attempt": job.attempt})
         count(Count.JOBS_STARTED)
         return True
 
-    def _put_off(self, job: Job, error: ServiceTrouble) -> None:
+    def _reschedule(self, job: Job, error: ServiceTrouble) -> None:
         if job.start_errors + 1 >= MOST_START_ERRORS:
             self._reject(job, f"could not be started in {MOST_START_ERRORS} tries; the last said: {error}")
             return
         delay = min(FIRST_DELAY * 2**job.start_errors, LONGEST_DELAY)
         logger.warning("trouble starting; put off", extra={"error": str(error), "seconds": delay})
-        self._jobs.put_off(job, str(error), delay)
+        self._jobs.reschedule(job, str(error), delay)
 
     def _reject(self, job: Job, reason: str) -> bool:
         self._bus.announce(job, "REJECTED", reason=reason)
@@ -283,32 +282,31 @@ class Line:
             logger.warning("rejected", extra={"reason": reason})
             count(Count.JOBS_REJECTED)
         else:
-            self._jobs.hand_back(job)  # uploaded again just now: look again
+            self._jobs.release(job)  # uploaded again just now: look again
         return False
 
     # mending
 
-    def _ask_after(self, state: State) -> None:
+    def _poll_silent_jobs(self, state: State) -> None:
         """Have Rekognition asked after jobs nobody has heard of: a lost notification, a collector that died."""
         now = self._clock.now()
         messages = []
-        for job_id in self._jobs.in_state(state):
+        for job_id in self._jobs.in_state(state, due=now):
             job = self._jobs.get(job_id)
-            if job is None or job.state != state:
+            if job is None or job.state != state or job.due_at > iso(now):
                 continue
             if job.rekognition_job_id is None:
-                if job.state_since < iso(now - CLAIM_IS_STALE):
-                    self._mend_claim(job)
-            elif (job.ask_at or "") < iso(now):
-                wait = min(FIRST_ASK * 2 ** (job.asked + 1), LONGEST_ASK)
-                if self._jobs.asking(job, again_at=now + wait):
+                self._release_stale_claim(job)
+            else:
+                wait = min(FIRST_ASK * 2 ** (job.polls + 1), LONGEST_ASK)
+                if self._jobs.note_poll(job, next_poll_at=now + wait):
                     messages.append(ask_again(job_id, "not heard of"))
         self._finished_queue.send(messages)
         count(Count.JOBS_ASKED_AFTER, len(messages))
 
-    def _mend_claim(self, job: Job) -> None:
+    def _release_stale_claim(self, job: Job) -> None:
         """Return the claim of a function that never came back. The job's token makes starting it again safe: if
         Rekognition had accepted the job, it answers with the same id."""
         with logger.append_context_keys(**job.log_keys):
             logger.warning("claimed and never started; handed back")
-        self._jobs.hand_back(job)
+        self._jobs.release(job)
