@@ -15,7 +15,14 @@ from hypothesis import seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from bench import report
-from lambdas import analyses, rekognition as rekognition_module, results, scheduler as scheduler_module, streams
+from lambdas import (
+    analyses,
+    collecting,
+    rekognition as rekognition_module,
+    results,
+    scheduler as scheduler_module,
+    streams,
+)
 from lambdas.jobs import Job, Jobs
 from tests.histories.__main__ import profile
 from tests.histories.machine import Histories
@@ -104,6 +111,11 @@ def _blind(self: scheduler_module.Videos, job: Job) -> None:
     """Start whatever lies under the key now."""
 
 
+def _whatever_is_told(self: collecting.Collector, job: Job, finished: Any) -> str | None:
+    """_which() without a look at what became of the job meanwhile."""
+    return finished.rekognition_job_id or job.rekognition_job_id
+
+
 def _no_token_for_another_attempt(self: Job) -> str:
     """A token that doesn't know of attempts."""
     return analyses.attempt_token(self.job_id, 1)
@@ -141,6 +153,7 @@ BUGS = (
     Bug(
         "started is written unconditionally", Jobs, "started", _without_condition(Jobs.started), (STAYS, ENDS, COMPLETE)
     ),
+    Bug("every notification is believed", collecting.Collector, "_which", _whatever_is_told, (STAYS, ONE_START)),
     Bug("the empty are not turned away", scheduler_module, "wrong_size", lambda size: None, (NO_WORK, JUST)),
 )
 

@@ -17,7 +17,7 @@ FINAL = ("SUCCEEDED", "FAILED", "REJECTED")
 ENDS = "every upload's job ends, once"
 STAYS = "a final state is left for documented reasons only"
 COMPLETE = "what is in the results bucket is complete and equal to what the service held"
-ONE_START = "no two accepted starts for one attempt, and none beyond the attempts the table knows"
+ONE_START = "each attempt is one accepted start, and there are none beyond the attempts the table knows"
 NO_WORK = "no work without an upload"
 QUOTA = "never more jobs than the quota, or the operator's cap"
 CONSERVING = "when slots are free and somebody waits, a start happens within one tick"
@@ -178,6 +178,11 @@ class Watch:
         for upload in self._truth.uploads:
             job = jobs.get(upload.job_id)
             hold(ENDS, job is not None and job["state"] in FINAL, f"{upload}: {job}")
+        starts = self._world.rekognition.stats()["accepted_by_tag"]
+        for job in jobs.values():
+            if job["state"] in ("SUCCEEDED", "FAILED"):
+                known = starts.get(job["job_id"], 0)
+                hold(ONE_START, known >= job["attempt"], f"{known} starts: {job}")
         by_key: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for job in jobs.values():
             if job["state"] == "SUCCEEDED":
