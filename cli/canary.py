@@ -29,7 +29,10 @@ def fly(stack: Stack, patience: float = PATIENCE) -> Iterator[Finding]:
         for job in jobs:
             yield _verdict(stack, job, seconds)
     finally:
-        _remove(stack, key)
+        left = _remove(stack, key)
+    for one in left:
+        text = f"{one.thing.address} stays: {one.why}"
+        yield Finding("note", "canary", text, stack.where.command("delete", key))
 
 
 def _until_over(stack: Stack, key: str, patience: float) -> list[Job]:
@@ -54,12 +57,11 @@ def _verdict(stack: Stack, job: Job, seconds: float) -> Finding:
     )
 
 
-def _remove(stack: Stack, key: str) -> None:
+def _remove(stack: Stack, key: str) -> list[deleting.Left]:
     for _ in range(30):
         try:
             jobs = stack.table.of_video(stack.videos, key)
-            deleting.delete(stack, key, jobs, deleting.things(stack, key, jobs))
+            return deleting.delete(stack, key, jobs, deleting.things(stack, key, jobs))
         except CliError:  # its results are being written this moment
             time.sleep(1)
-        else:
-            return
+    return []

@@ -108,15 +108,19 @@ def redrive(stack: Stack, dry_run: bool, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @with_stack
-def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> None:
+def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
     """Delete VIDEO, its results, rows and jobs, and everything else derived from it, in every version.
 
     \b
     rekognition-batch delete interviews/anna.mp4 --dry-run
     rekognition-batch delete interviews/anna.mp4
 
-    Faces are personal data. What runs out by itself: Rekognition's own copy of its answers (7 days), the table's
-    backups (35 days), the functions' logs, which name keys (30 days, a setting), answers that Athena keeps.
+    Faces are personal data. S3 is asked again afterwards; what it still has is named with the reason (a lock, a legal
+    hold, an upload meanwhile), and the exit code is 1.
+
+    What runs out by itself: Rekognition's own copy of its answers (7 days), dead letters (14 days), the table's backups
+    (35 days), answers that Athena keeps (30 days), the functions' logs (30 days, a setting). Dead letters and logs name
+    keys. What was copied to other machines stays there: rows of `query --here`, reports, exports.
     """
     from cli import asking, deleting
 
@@ -131,13 +135,22 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> None:
     what = f"{many(len(found), 'object')} and {many(len(jobs), 'record')}"
     if dry_run:
         terminal.say(f"{what} would be deleted.")
-        return
+        return 0
     terminal.confirm(f"Delete {what} of {terminal.printable(key)}, for good?", yes=yes)
-    deleting.delete(stack, key, jobs, found)
+    left = deleting.delete(stack, key, jobs, found)
     asking.forget_cache(stack)
-    terminal.say(f"Deleted: {what}.")
+    if left:
+        for one in left:
+            click.echo(f"{terminal.printable(one.thing.address)}\t{one.why}", err=True)
+        raise CliError(f"{many(len(left), 'object')} of {key} left.", stack.where.command("delete", key))
+    terminal.say(f"Deleted: {what}. S3 has nothing of it left.")
+    terminal.say(
+        "Its name stays for a while in dead letters (14 days), backups (35 days) and logs; copies on other machines "
+        "(query --here, reports, exports) stay until they are deleted there."
+    )
     if any(job.state == "RUNNING" for job in jobs):
         terminal.say("A job of it runs at Rekognition, which offers no way to stop it; its result is not fetched.")
+    return 0
 
 
 @click.command(short_help="Can this account and region run it, and is all as deployed?")
