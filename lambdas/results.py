@@ -91,8 +91,6 @@ class Results:
                     ("rows", self._rows(job)),
                 )
             }
-            for stream in streams.values():
-                stream.check()
         except UploadGone:
             return self.begin(job, first, superseded=then["superseded"])
         writing = Writing(

@@ -6,7 +6,7 @@ aside as an object of its own at a checkpoint.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ class PreconditionFailed(Exception):
 
 
 class UploadGone(Exception):
-    """S3 doesn't know the multipart upload (any more)."""
+    """The multipart upload can't be completed (any more): begin another, with all its parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,24 @@ class ObjectStream:
         s3: the client.
         target: where it goes.
         upload_id: the multipart upload to go on with, once there is one.
-        parts: how many parts of it count.
+        parts: etags of its parts so far, in order. They travel with the checkpoint: should another invocation upload
+            a part of its own over one of these, S3 refuses to complete instead of mixing two writings.
         tail: what comes after these parts and is not yet uploaded.
     """
 
     def __init__(
-        self, s3: "S3Client", target: Target, *, upload_id: str | None = None, parts: int = 0, tail: bytes = b""
+        self,
+        s3: "S3Client",
+        target: Target,
+        *,
+        upload_id: str | None = None,
+        parts: Sequence[str] = (),
+        tail: bytes = b"",
     ) -> None:
         self._s3 = s3
         self.target = target
         self._upload_id = upload_id
-        self._parts = parts
+        self._parts = list(parts)
         self._tail = bytearray(tail)
 
     @property
@@ -62,7 +69,11 @@ class ObjectStream:
         return self._upload_id is not None
 
     def write(self, data: bytes) -> None:
-        """Add `data` at the end."""
+        """Add `data` at the end.
+
+        Raises:
+            UploadGone: the upload was finished or aborted by another invocation, or by a rule of the bucket.
+        """
         self._tail += data
         while len(self._tail) >= PART:
             self._upload_part(bytes(memoryview(self._tail)[:PART]))
@@ -73,12 +84,18 @@ class ObjectStream:
         if self._upload_id is None:
             self._upload_id = self._s3.create_multipart_upload(**place, **self._labels)["UploadId"]  # type: ignore[arg-type]
         # The same part uploaded again replaces itself: what a crashed invocation left behind does no harm.
-        self._s3.upload_part(**place, UploadId=self._upload_id, PartNumber=self._parts + 1, Body=data)  # type: ignore[arg-type]
-        self._parts += 1
+        number = len(self._parts) + 1
+        try:
+            part = self._s3.upload_part(**place, UploadId=self._upload_id, PartNumber=number, Body=data)  # type: ignore[arg-type]
+        except ClientError as error:
+            if _code(error) == "NoSuchUpload":
+                raise UploadGone(self.target.key) from error
+            raise
+        self._parts.append(part["ETag"])
 
     def state(self) -> dict[str, Any]:
         """What, together with the tail, another invocation needs to go on."""
-        return {"upload_id": self._upload_id, "parts": self._parts}
+        return {"upload_id": self._upload_id, "parts": list(self._parts)}
 
     @property
     def tail(self) -> bytes:
@@ -88,9 +105,11 @@ class ObjectStream:
     def finish(self, **condition: str) -> None:
         """Make the object appear, whole. `condition` is S3's: ``IfMatch`` (an etag) or ``IfNoneMatch`` (``"*"``).
 
+        After PreconditionFailed it may be called again with another condition; the upload is still there.
+
         Raises:
             PreconditionFailed: the condition does not hold.
-            UploadGone: somebody else finished or aborted the upload.
+            UploadGone: another invocation finished or aborted the upload or replaced a part, or S3 answered 409.
         """
         place = {"Bucket": self.target.bucket, "Key": self.target.key}
         try:
@@ -100,39 +119,20 @@ class ObjectStream:
             if self._tail:
                 self._upload_part(bytes(self._tail))
                 self._tail.clear()
+            parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(self._parts, 1)]
             complete: Any = self._s3.complete_multipart_upload  # its stub can't take a condition by name
-            complete(**place, UploadId=self._upload_id, MultipartUpload={"Parts": self._uploaded()}, **condition)
+            complete(**place, UploadId=self._upload_id, MultipartUpload={"Parts": parts}, **condition)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+            code = _code(error)
+            # Amazon S3 API Reference on 409: after PutObject "retry the upload", after CompleteMultipartUpload
+            # "re-initiate the multipart upload with CreateMultipartUpload and re-upload each part".
+            again = code in ("ConditionalRequestConflict", "409")
+            if code in ("NoSuchUpload", "InvalidPart") or (again and self.begun):
+                raise UploadGone(f"{code}: {self.target.key}") from error
+            # NoSuchKey: what If-Match wanted to replace was deleted.
+            if again or code in ("PreconditionFailed", "412", "NoSuchKey"):
                 raise PreconditionFailed(self.target.key) from error
-            if code == "NoSuchUpload":
-                raise UploadGone(self.target.key) from error
             raise
-
-    def _uploaded(self) -> list[dict[str, Any]]:
-        pages = self._s3.get_paginator("list_parts").paginate(
-            Bucket=self.target.bucket, Key=self.target.key, UploadId=self._upload_id or ""
-        )
-        return [
-            {"PartNumber": part["PartNumber"], "ETag": part["ETag"]}
-            for page in pages
-            for part in page.get("Parts", [])
-            if part["PartNumber"] <= self._parts
-        ]
-
-    def check(self) -> None:
-        """Raise UploadGone unless S3 still has what was uploaded."""
-        if self._upload_id is None:
-            return
-        try:
-            found = len(self._uploaded())
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchUpload":
-                raise
-            found = -1
-        if found != self._parts:
-            raise UploadGone(self.target.key)
 
     def abandon(self) -> None:
         """Drop what was uploaded. (A lifecycle rule of the bucket does it in the end, should nobody get to it.)"""
@@ -142,14 +142,18 @@ class ObjectStream:
                     Bucket=self.target.bucket, Key=self.target.key, UploadId=self._upload_id
                 )
             except ClientError as error:
-                if error.response["Error"]["Code"] != "NoSuchUpload":
+                if _code(error) != "NoSuchUpload":
                     raise
-            self._upload_id, self._parts = None, 0
+            self._upload_id, self._parts = None, []
         self._tail.clear()
 
     @property
     def _labels(self) -> dict[str, Any]:
         return {"ContentType": self.target.content_type, "Metadata": dict(self.target.metadata)}
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
 
 
 # RFC 1952: magic, deflate, no flags, no time (so that equal rows are equal bytes), no extra flags, system unknown

@@ -135,7 +135,6 @@ class RekognitionBatch(Stack):
             "s3:GetObject",
             "s3:PutObject",
             "s3:AbortMultipartUpload",
-            "s3:ListMultipartUploadParts",
         )
         allow(collect, [results.arn_for_objects("collecting/*")], "s3:DeleteObject")
         bus = events.EventBus.from_event_bus_name(self, "DefaultBus", "default")

@@ -6,7 +6,7 @@ what arrives when, twice, or never. Nothing sleeps: time passes when the test sa
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,6 +108,7 @@ class World:
     invocations: int = 0
     sequence: int = 0
     bucket: str = "videos"
+    events_to_refuse: int = 0  # so many of the next entries of PutEvents fail
 
     # what people and S3 do
 
@@ -153,6 +154,18 @@ class World:
         self.invocations += 1
         context = Context(self.clock, f"invocation-{self.invocations}", self.clock.now() + seconds)
         return handler(event, context)
+
+    def take_events(self, entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """EventBridge's answer to PutEvents: HTTP 200, whichever entries it took."""
+        answers = []
+        for entry in entries:
+            if self.events_to_refuse:
+                self.events_to_refuse -= 1
+                answers.append({"ErrorCode": "InternalFailure", "ErrorMessage": "the bus is out of order"})
+            else:
+                self.announcements.append({**entry, "Detail": json.loads(entry["Detail"])})
+                answers.append({"EventId": "event"})
+        return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
 
     # time
 
@@ -294,12 +307,11 @@ def world(engine: Any = None, faults: Faults | None = None, **environment: str) 
                 part.cache_clear()
             for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
                 attach(wiring.client("rekognition", config), rekognition)
-            wiring.client("events").meta.events.register(
-                "provide-client-params.events.PutEvents",
-                lambda params, **_: here.announcements.extend(
-                    {**entry, "Detail": json.loads(entry["Detail"])} for entry in params["Entries"]
-                ),
-            )
+            put: list[Mapping[str, Any]] = []
+            bus = wiring.client("events").meta.events
+            bus.register("provide-client-params.events.PutEvents", lambda params, **_: put.extend(params["Entries"]))
+            bus.register("after-call.events.PutEvents", lambda parsed, **_: parsed.update(here.take_events(put)))
+            bus.register("after-call.events.PutEvents", lambda **_: put.clear())
             yield here
         for part in parts:
             part.cache_clear()

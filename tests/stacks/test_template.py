@@ -228,7 +228,6 @@ def test_the_collecting_function_may_do_exactly_this(template: Template) -> None
         "s3:DeleteObject",
         "s3:GetObject",
         "s3:ListBucket",
-        "s3:ListMultipartUploadParts",
         "s3:PutObject",
         "sqs:ChangeMessageVisibility",
         "sqs:DeleteMessage",

@@ -31,9 +31,14 @@ class Upload:
 
 
 class Buckets:
-    """Any number of buckets; each exists once something is in it."""
+    """Any number of buckets; each exists once something is in it.
+
+    Attributes:
+        conflicts: so many of the next conditional writes meet a 409; a multipart upload is gone with it.
+    """
 
     def __init__(self) -> None:
+        self.conflicts = 0
         self.objects: dict[tuple[str, str], Object] = {}
         self.uploads: dict[str, Upload] = {}
         self._made = 0
@@ -49,7 +54,6 @@ class Buckets:
                 "ListObjectsV2": self.list_objects,
                 "CreateMultipartUpload": self.create_multipart_upload,
                 "UploadPart": self.upload_part,
-                "ListParts": self.list_parts,
                 "CompleteMultipartUpload": self.complete_multipart_upload,
                 "AbortMultipartUpload": self.abort_multipart_upload,
                 "ListMultipartUploads": self.list_multipart_uploads,
@@ -69,6 +73,10 @@ class Buckets:
         return {"ETag": made.etag}
 
     def _check(self, params: Params, operation: str) -> None:
+        if self.conflicts and ("IfNoneMatch" in params or "IfMatch" in params):
+            self.conflicts -= 1
+            self.uploads.pop(params.get("UploadId", ""), None)
+            refuse("ConditionalRequestConflict", operation, 409)
         there = self.objects.get((params["Bucket"], params["Key"]))
         if params.get("IfNoneMatch") == "*" and there:
             refuse("PreconditionFailed", operation, 412)
@@ -116,10 +124,6 @@ class Buckets:
         body = bytes(params["Body"])
         self._upload(params, "UploadPart").parts[params["PartNumber"]] = body
         return {"ETag": _etag(body)}
-
-    def list_parts(self, params: Params) -> dict[str, Any]:
-        parts = sorted(self._upload(params, "ListParts").parts.items())
-        return {"Parts": [{"PartNumber": number, "ETag": _etag(body)} for number, body in parts]}
 
     def complete_multipart_upload(self, params: Params) -> dict[str, Any]:
         upload = self._upload(params, "CompleteMultipartUpload")

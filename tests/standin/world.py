@@ -1,6 +1,5 @@
 """A ``tests.world.World`` on the stand-in."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from unittest.mock import patch
 
 from localcloud.rekognition import Faults, RekognitionVideo, S3Objects, Simulated
 from tests.standin.dynamodb import Table
-from tests.standin.messages import Announcements, SentMessages
+from tests.standin.messages import SentMessages, bus
 from tests.standin.rekognition import RekognitionClient
 from tests.standin.s3 import Buckets
 from tests.world import ENVIRONMENT, REGION, VirtualClock, World
@@ -39,7 +38,7 @@ def standin_world(
     """A world with nothing in it yet. `environment` overrides the functions' own, `clock` the virtual one."""
     from lambdas import wiring
 
-    table, buckets, queue, bus = Table(), Buckets(), SentMessages(), Announcements()
+    table, buckets, queue = Table(), Buckets(), SentMessages()
     clock = clock or VirtualClock()
     rekognition = RekognitionVideo(
         engine=engine or Simulated(),
@@ -51,15 +50,7 @@ def standin_world(
         clock, rekognition, buckets.client(), table.client(), queue.client(), table=table, buckets=buckets, queue=queue
     )
     rekognition.publish = here.notifications.append
-    events = bus.client()
-    announce = events._operations["PutEvents"]
-
-    def put_events(params: dict[str, Any]) -> dict[str, Any]:
-        here.announcements.extend({**entry, "Detail": json.loads(entry["Detail"])} for entry in params["Entries"])
-        return announce(params)
-
-    events._operations["PutEvents"] = put_events
-    made = {"dynamodb": table.client(), "s3": buckets.client(), "sqs": queue.client(), "events": events}
+    made = {"dynamodb": table.client(), "s3": buckets.client(), "sqs": queue.client(), "events": bus(here.take_events)}
     clients: dict[Any, Any] = {name: wrap(name, client) for name, client in made.items()}
     for config, attempts in ((wiring.ONE_ATTEMPT, 1), (wiring.PATIENT, 8)):
         clients[id(config)] = wrap("rekognition", RekognitionClient(rekognition, attempts, clock.sleep))
