@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cli.errors import CliError, NotThere
@@ -10,19 +10,25 @@ from cli.stack import Stack
 from lambdas.jobs import FINAL, Job
 
 
+def newest_upload(jobs: Iterable[Job]) -> list[Job]:
+    """Of one video's jobs those of its newest upload: all that have its content, in the order given.
+
+    What an earlier upload of the same key had is of another video, and is not shown with this one.
+    """
+    jobs = list(jobs)
+    newest = max(jobs, key=lambda job: job.sequencer, default=None)
+    return [job for job in jobs if newest and job.etag == newest.etag]
+
+
 def jobs_of(stack: Stack, video: str) -> tuple[str, list[Job]]:
-    """The key, and for each analysis the job that counts: the newest upload's.
+    """The key, and of its newest upload the job that counts for each analysis.
 
     Raises:
         NotThere: nobody knows the video.
     """
     key = stack.key(video)
-    newest: dict[str, Job] = {}
-    for job in stack.table.of_video(stack.videos, key):
-        before = newest.get(job.analysis)
-        # Of two jobs of one upload (other parameters) the later one; of two uploads the newer one.
-        if before is None or (job.sequencer, job.registered_at) >= (before.sequencer, before.registered_at):
-            newest[job.analysis] = job
+    # Oldest first, so of two jobs of one analysis (other parameters) the later one counts.
+    newest = {job.analysis: job for job in newest_upload(stack.table.of_video(stack.videos, key))}
     if not newest:
         raise stack.unknown(key)
     return key, sorted(newest.values(), key=lambda job: job.analysis)
@@ -38,7 +44,7 @@ def done(stack: Stack, video: str, analysis: str | None = None) -> tuple[str, li
     if analysis:
         jobs = [job for job in jobs if job.analysis == analysis]
         if not jobs:
-            raise NotThere(f"{key} has had no {analysis}.", stack.where.command("status", key))
+            raise NotThere(f"The newest upload of {key} has had no {analysis}.", stack.where.command("status", key))
     finished = [job for job in jobs if job.state == "SUCCEEDED"]
     if not finished:
         states = ", ".join(

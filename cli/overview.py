@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from cli.finding import newest_upload
 from cli.stack import Stack
 from lambdas.jobs import FINAL, Job
 
@@ -29,12 +30,14 @@ class Standing:
         place: 1 for who starts next; None if it doesn't wait.
         expected: seconds since 1970 when it may be done, going by recent completions; None if nobody can say.
         stuck: why it looks stuck; empty if it doesn't.
+        replaced: whether the video was replaced since: the job is not of the key's newest upload.
     """
 
     job: Job
     place: int | None
     expected: float | None
     stuck: str
+    replaced: bool = False
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -50,6 +53,7 @@ class Standing:
             "place_in_line": self.place,
             "expected_at": datetime.fromtimestamp(self.expected).astimezone().isoformat() if self.expected else None,
             "stuck": self.stuck or None,
+            "replaced": self.replaced,
             "attempt": job.attempt,
             "detections": job.detections,
             "result_key": job.result_key,
@@ -111,12 +115,17 @@ def arrange(jobs: Sequence[Job], line: Mapping[str, Any], now: float) -> Overvie
     places = {job.job_id: number for number, job in enumerate(waiting, 1)}
     # Jobs end about in the order they were started, so who comes nth is done after n times the recent pace.
     turns = {job.job_id: number for number, job in enumerate([*running, *waiting], 1)}
+    videos: dict[str, list[Job]] = {}
+    for job in jobs:
+        videos.setdefault(job.key, []).append(job)
+    current = {job.job_id for of_key in videos.values() for job in newest_upload(of_key)}
     standings = [
         Standing(
             job,
             places.get(job.job_id),
             now + turns[job.job_id] * pace if pace is not None and job.job_id in turns else None,
             why_stuck(job, line, now),
+            replaced=job.job_id not in current,
         )
         for job in sorted(jobs, key=lambda job: (job.registered_at, job.analysis), reverse=True)
     ]

@@ -65,7 +65,10 @@ def status(stack: Stack, video: str | None, states: tuple[str, ...], stuck: bool
         terminal.data(_as_json(stack, seen))
     else:
         _show(stack, seen)
-    bad = any(standing.job.state in ("FAILED", "REJECTED") or standing.stuck for standing in seen.standings)
+    bad = any(
+        (standing.job.state in ("FAILED", "REJECTED") and not standing.replaced) or standing.stuck
+        for standing in seen.standings
+    )
     return 1 if bad and (key or stuck) else 0
 
 
@@ -177,6 +180,12 @@ def _cells(standing: Standing, seen: Overview) -> tuple[Any, ...]:
 
 def _what(standing: Standing, seen: Overview) -> str:
     """What there is to say: a reason, a place in line, what was found."""
+    if standing.replaced:
+        return f"{_of_job(standing, seen)} (of an upload that was replaced)"
+    return _of_job(standing, seen)
+
+
+def _of_job(standing: Standing, seen: Overview) -> str:
     job = standing.job
     if standing.stuck:
         return f"stuck? {standing.stuck}"

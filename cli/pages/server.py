@@ -32,6 +32,7 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
+from cli.finding import newest_upload
 from cli.pages import detections, html
 from cli.pages.backend import OutOfRange
 from cli.pages.report import Facts, Link, build_report, stills_of
@@ -213,7 +214,7 @@ class Site:
         Raises:
             Refused: nobody knows it.
         """
-        jobs = newest(standing for standing in self.look().standings if standing.job.key == key)
+        jobs = newest_upload(standing.job for standing in self.look().standings if standing.job.key == key)
         if not jobs:
             raise Refused(HTTPStatus.NOT_FOUND, "There is no job for a video of that name.")
         known = sha256(json.dumps([[job.job_id, job.state, job.state_since] for job in jobs]).encode()).hexdigest()
@@ -247,14 +248,6 @@ def serve(
             threading.Event().wait()
 
 
-def newest(standings: Any) -> list[Job]:
-    """Of one video's jobs those of its newest upload."""
-    jobs: list[Job] = [standing.job for standing in standings]
-    last = max((job.sequencer for job in jobs), default="")
-    etag = next((job.etag for job in jobs if job.sequencer == last), None)
-    return [job for job in jobs if job.etag == etag]
-
-
 def summary(seen: Overview, slots: int | None, search: str, state: str) -> dict[str, Any]:
     """What the page shows: counts, the line, and the videos that match, newest first."""
     videos: dict[str, list[Standing]] = {}
@@ -264,8 +257,7 @@ def summary(seen: Overview, slots: int | None, search: str, state: str) -> dict[
     counts = dict.fromkeys(ORDER, 0)
     wanted = search.casefold()
     for key, standings in videos.items():
-        current = set(map(id, newest(standings)))
-        jobs = [standing for standing in standings if id(standing.job) in current]
+        jobs = [standing for standing in standings if not standing.replaced]
         at = min((ORDER.index(standing.job.state) for standing in jobs), default=len(ORDER) - 1)
         entry_state = ORDER[at]
         if wanted and wanted not in key.casefold():
