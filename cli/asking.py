@@ -108,7 +108,7 @@ def _in_athena(stack: Stack, query: str, values: Mapping[str, Value]) -> Answer:
             raise
         raise CliError(
             f"There is no Athena workgroup {stack.name} here: the queries' stack is not deployed.",
-            f"npx cdk deploy --all   (or on this machine: {stack.where.command('query', '--here', query)})",
+            f"{stack.where.deploy()}   (or on this machine: {stack.where.command('query', '--here', query)})",
         ) from None
     _wait(athena, execution)
     return _rows(athena, execution)

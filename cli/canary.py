@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli import deleting
-from cli.doctor import Finding
 from cli.errors import CliError
+from cli.findings import Finding
 from cli.stack import Stack
 from lambdas.jobs import FINAL, Job
 

@@ -33,13 +33,13 @@ def for_upload(stack: Stack, text: str) -> str:
     if rules.uploads not in ("metadata", "both"):
         raise WrongUse(
             "This stack does not let uploaders choose by metadata (setting upload_choice).",
-            "npx cdk deploy -c upload_choice=both",
+            stack.where.deploy("-c", "upload_choice=both"),
         )
     for name in parsed(text):
         if name not in rules.allowed:
             raise WrongUse(
                 f"This stack does not let uploaders choose {name}; of these it does: {', '.join(rules.allowed)}.",
-                f"npx cdk deploy -c allowed_analyses='{' '.join([*rules.allowed, name])}'",
+                stack.where.deploy("-c", f"allowed_analyses={' '.join([*rules.allowed, name])}"),
             )
     if not text.isascii():
         raise WrongUse(f"--analyses {text!r}: an object's metadata takes ASCII only.")

@@ -4,70 +4,47 @@ Each check looks at one thing and mends nothing; what it finds comes with the co
 """
 
 import json
-import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli import bucket
 from cli.account import DEFAULT_LIMIT, account_limit
+from cli.findings import Check, Finding, aws, restore, run
 from cli.letters import depths
 from cli.overview import overview
-from cli.stack import Stack
+from cli.stack import Stack, Where
 
 # Regions with stored video, by the per-region quotas of its Get operations (AWS General Reference, "Amazon Rekognition
-# endpoints and quotas"). Others have an endpoint for images alone, or none.
+# endpoints and quotas"). Others have an endpoint for images alone, or none. us-gov-west-1 has stored video as well; it
+# was never tried, and the patterns in Rekognition's own API model take topics and roles of the partition `aws` only.
 REGIONS = (
     "us-east-1 us-east-2 us-west-1 us-west-2 ap-south-1 ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-2 "
-    "ap-southeast-5 ap-southeast-7 eu-central-1 eu-west-1 eu-west-2 sa-east-1 us-gov-west-1"
+    "ap-southeast-5 ap-southeast-7 eu-central-1 eu-west-1 eu-west-2 sa-east-1"
 )
-Verdict = Literal["fine", "note", "wrong", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check has found; `mend` is the command that mends it."""
-
-    verdict: Verdict
-    subject: str
-    text: str
-    mend: str = ""
-
-
-Check = Callable[[Stack], Iterator[Finding]]
 
 
 def examine(stack: Stack) -> Iterator[Finding]:
-    """All findings, check by check. What may not be looked at is unknown, and not wrong."""
-    for check in CHECKS:
-        subject = (check.__doc__ or "").rstrip(".")
-        try:
-            yield from check(stack)
-        except ClientError as error:
-            code = error.response["Error"].get("Code", "")
-            denied = "AccessDenied" in code or "Unauthorized" in code or code == "403"
-            missing = "NotFound" in code or "NonExistent" in code or "NoSuch" in code or code == "404"
-            text = f"{'may not be looked at' if denied else 'could not be looked at'}: {error.operation_name}: {code}"
-            if missing:
-                yield Finding("wrong", subject, f"it is gone ({error.operation_name}: {code})", "npx cdk deploy")
-            else:
-                yield Finding("unknown", subject, text)
-        except BotoCoreError as error:
-            yield Finding("unknown", subject, str(error))
+    """All findings of a deployed stack."""
+    return run(stack, CHECKS)
 
 
-def aws(stack: Stack, *words: str) -> str:
-    """A command of the AWS CLI for the same account, region and endpoint."""
-    where = stack.where
-    options = [
-        *(["--profile", where.profile] if where.profile else []),
-        *(["--region", where.region] if where.region else []),
-        # Said, though the environment says it as well: version 1 of the CLI forgets it for SQS in us-east-1.
-        *(["--endpoint-url", stack.client("sqs").meta.endpoint_url] if stack.local else []),
-    ]
-    prefix = ". .localcloud/env; " if where.local else ""
-    return prefix + shlex.join(["aws", *words, *options])
+def before_deploy(stack: Stack, name: str) -> Iterator[Finding]:
+    """All findings about an existing bucket, for a stack that is not deployed yet.
+
+    Args:
+        stack: clients and where they lead, without outputs.
+        name: the bucket's.
+    """
+    found = [*run(stack, (credentials, region))]
+    candidate = bucket.Candidate(stack, name)
+    found += candidate.there(_account(stack))
+    if not any(one.verdict == "wrong" for one in found):
+        found += run(stack, (candidate.announcements, candidate.encryption, candidate.keeping))
+    yield from found
+    if not any(one.verdict == "wrong" for one in found):
+        yield candidate.deploy()
 
 
 def credentials(stack: Stack) -> Iterator[Finding]:
@@ -82,12 +59,15 @@ def region(stack: Stack) -> Iterator[Finding]:
         yield Finding("fine", "region", "the local cloud, whose endpoint speaks Rekognition Video's protocol")
     elif stack.region in REGIONS.split():
         yield Finding("fine", "region", f"{stack.region} offers Rekognition Video")
+    elif stack.region == "us-gov-west-1":
+        text = "us-gov-west-1 offers Rekognition Video, but this project was never tried in the partition aws-us-gov"
+        yield Finding("unknown", "region", text)
     else:
         yield Finding(
             "wrong",
             "region",
             f"{stack.region} does not offer Rekognition for stored video; {', '.join(REGIONS.split())} do",
-            "npx cdk deploy   with AWS_REGION=us-east-1, say",
+            Where(region="us-east-1").deploy(),
         )
 
 
@@ -100,37 +80,27 @@ def deployed(stack: Stack) -> Iterator[Finding]:
     elif status.endswith("_IN_PROGRESS"):
         yield Finding("note", "stack", f"{stack.name}: {status}; look again when it is done")
     else:
-        yield Finding("wrong", "stack", f"{stack.name}: {status}", "npx cdk deploy")
+        mend = f"npx cdk rollback {stack.name}" if status.endswith("ROLLBACK_FAILED") else stack.where.deploy()
+        yield Finding("wrong", "stack", f"{stack.name}: {status}", mend)
 
 
 def announcements(stack: Stack) -> Iterator[Finding]:
     """Uploads are announced."""
-    queue = _arn(stack, "UploadsQueue")
-    known = stack.client("s3").get_bucket_notification_configuration(Bucket=stack.videos)
-    for one in known.get("QueueConfigurations", []):
-        if one["QueueArn"] == queue and any(event.startswith("s3:ObjectCreated") for event in one["Events"]):
-            yield Finding("fine", "uploads are announced", f"by {stack.videos} to the uploads queue")
-            return
-    wanted = {"QueueConfigurations": [{"QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}]}
-    others = {name: known[name] for name in known if name.endswith("Configurations") and name != "QueueConfigurations"}
-    wanted = {**others, "QueueConfigurations": [*known.get("QueueConfigurations", []), *wanted["QueueConfigurations"]]}
-    yield Finding(
-        "wrong",
-        "uploads are announced",
-        f"{stack.videos} does not tell the uploads queue of new videos",
-        aws(
-            stack, "s3api", "put-bucket-notification-configuration", "--bucket", stack.videos,
-            "--notification-configuration", json.dumps(wanted),
-        ),
-    )  # fmt: skip
+    by = bucket.announced_by_eventbridge if _by_eventbridge(stack) else bucket.announced_by_notifications
+    yield from by(stack, _arn(stack, "UploadsQueue"))
+
+
+def _by_eventbridge(stack: Stack) -> bool:
+    return stack.outputs.get("UploadsFrom") == "eventbridge"  # an older stack has no such output
 
 
 def queue_policies(stack: Stack) -> Iterator[Finding]:
     """Who may write to the queues."""
     account = _account(stack)
     topic = stack.output("JobFinishedTopic")
+    uploads = "events.amazonaws.com" if _by_eventbridge(stack) else "s3.amazonaws.com"
     for name, service, condition in (
-        ("UploadsQueue", "s3.amazonaws.com", {"StringEquals": {"aws:SourceAccount": account}}),
+        ("UploadsQueue", uploads, {"StringEquals": {"aws:SourceAccount": account}}),
         ("FinishedQueue", "sns.amazonaws.com", {"ArnEquals": {"aws:SourceArn": topic}}),
     ):
         subject = f"{service.partition('.')[0].upper()} may write to {name}"
@@ -184,7 +154,7 @@ def functions(stack: Stack) -> Iterator[Finding]:
         state, updated = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
         if state not in ("Active", "Inactive") or updated == "Failed":
             why = found.get("StateReason") or found.get("LastUpdateStatusReason") or ""
-            yield Finding("wrong", name, f"{state}, last update {updated} {why}", "npx cdk deploy")
+            yield Finding("wrong", name, f"{state}, last update {updated} {why}", restore(stack))
             continue
         reserved = _reserved(stack, stack.output(name))
         if reserved == 0:
@@ -341,6 +311,7 @@ CHECKS: tuple[Check, ...] = (
     region,
     deployed,
     announcements,
+    bucket.encrypted,
     queue_policies,
     functions,
     mappings,

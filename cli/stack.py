@@ -20,6 +20,8 @@ from lambdas.clock import Clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from localcloud.cloud import LocalCloud
+
 STACK = "RekognitionBatch"
 PROGRAM = "rekognition-batch"
 
@@ -47,6 +49,16 @@ class Where:
         said = [("--stack", self.stack), ("--profile", self.profile), ("--region", self.region)]
         options = [word for name, value in said if value for word in (name, value)]
         return shlex.join([PROGRAM, *words, *options, *(["--local"] if self.local else [])])
+
+    def deploy(self, *words: str) -> str:
+        """What to type to deploy the same stack (again), with more options of `cdk deploy`."""
+        if self.local:
+            return "make cloud-stop; make cloud"
+        # Two stacks are in the app, so cdk wants to be told which; the region it takes from the environment alone.
+        name = ["-c", f"stack_name={self.stack}"] if self.stack else []
+        profile = ["--profile", self.profile] if self.profile else []
+        region = f"AWS_REGION={shlex.quote(self.region)} " if self.region else ""
+        return region + shlex.join(["npx", "cdk", "deploy", "--all", *words, *name, *profile])
 
 
 class Stack:
@@ -95,7 +107,7 @@ class Stack:
         """
         if name not in self.outputs:
             raise NoCloud(
-                f"The stack {self.name} has no output {name}: it was deployed by an older version.", "npx cdk deploy"
+                f"The stack {self.name} has no output {name}: it was deployed by an older version.", self.where.deploy()
             )
         return self.outputs[name]
 
@@ -176,7 +188,20 @@ def find(where: Where) -> Stack:
     return _find_local(where) if where.local else _find_in_aws(where)
 
 
-def _find_local(where: Where) -> Stack:
+def anywhere(where: Where) -> Stack:
+    """The account and region that are meant, with clients and no outputs: for what needs no deployed stack.
+
+    Raises:
+        NoCloud: no region is chosen, or no local cloud runs.
+    """
+    if where.local:
+        cloud = _local_cloud()
+        return Stack(where.stack or STACK, {}, cloud.client, region=cloud.env["AWS_REGION"], local=True, where=where)
+    client, region = _session(where)
+    return Stack(where.stack or STACK, {}, client, region=region, local=_endpoint_is_here(), where=where)
+
+
+def _local_cloud() -> "LocalCloud":
     from localcloud import checkout
     from localcloud.cloud import CloudError, LocalCloud
 
@@ -188,6 +213,13 @@ def _find_local(where: Where) -> Stack:
         raise NoCloud("No local cloud of this checkout is running.", "make cloud")
     cloud = LocalCloud(folder=checkout.FOLDER)
     cloud.attach()
+    return cloud
+
+
+def _find_local(where: Where) -> Stack:
+    from localcloud import checkout
+
+    cloud = _local_cloud()
     stacks = {name: outputs for name, outputs in checkout.outputs().items() if "VideosBucket" in outputs}
     name = where.stack or (STACK if STACK in stacks else next(iter(stacks), STACK))
     if name not in stacks:
@@ -195,10 +227,10 @@ def _find_local(where: Where) -> Stack:
     return Stack(name, stacks[name], cloud.client, region=cloud.env["AWS_REGION"], local=True, where=where)
 
 
-def _find_in_aws(where: Where) -> Stack:
+def _session(where: Where) -> "tuple[Callable[..., Any], str]":
+    """What makes clients for the profile and region that are meant, and that region."""
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import ClientError, NoCredentialsError
 
     # Like AWS's other tools; this library alone doesn't read the first of them.
     region = where.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -207,11 +239,18 @@ def _find_in_aws(where: Where) -> Stack:
         raise NoCloud("No AWS region is chosen.", _or_local("add --region eu-west-1, or: export AWS_REGION=eu-west-1"))
     make: Any = session.client
     config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, read_timeout=60)
-    name = where.stack or STACK
 
     def client(service: str, **options: Any) -> Any:
         return make(service, config=config.merge(options.pop("config", Config())), **options)
 
+    return client, session.region_name
+
+
+def _find_in_aws(where: Where) -> Stack:
+    from botocore.exceptions import ClientError, NoCredentialsError
+
+    client, region = _session(where)
+    name = where.stack or STACK
     try:
         [found] = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except NoCredentialsError:
@@ -220,15 +259,18 @@ def _find_in_aws(where: Where) -> Stack:
         if "does not exist" not in str(error):
             raise
         raise NoCloud(
-            f"There is no stack {name} in {session.region_name}.",
-            _or_local("npx cdk deploy   (or name another: --stack, --region, --profile)"),
+            f"There is no stack {name} in {region}.",
+            _or_local(f"{where.deploy()}   (or name another: --stack, --region, --profile)"),
         ) from None
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
     if "VideosBucket" not in outputs:
         raise NoCloud(f"The stack {name} ({found['StackStatus']}) is not this project's, or not deployed to its end.")
-    # `. .localcloud/env` points every client at this machine, and nobody says --local.
-    here = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in ("127.0.0.1", "localhost", "::1")
-    return Stack(name, outputs, client, region=session.region_name, local=here, where=where)
+    return Stack(name, outputs, client, region=region, local=_endpoint_is_here(), where=where)
+
+
+def _endpoint_is_here() -> bool:
+    """Whether every client is pointed at this machine by the environment (`. .localcloud/env`), without --local."""
+    return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _or_local(hint: str) -> str:

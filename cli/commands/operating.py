@@ -1,14 +1,15 @@
 """Operating: what to do when something is stuck, broken, too fast, or no longer wanted."""
 
 from dataclasses import asdict
+from itertools import chain
 
 import click
 from rich.text import Text
 
 from cli import letters, mending, terminal
 from cli.errors import CliError, WrongUse
-from cli.options import video_argument, with_stack
-from cli.stack import PROGRAM, Stack
+from cli.options import video_argument, with_stack, with_where
+from cli.stack import PROGRAM, Stack, Where
 from cli.terminal import many
 
 
@@ -155,23 +156,34 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
 
 @click.command(short_help="Can this account and region run it, and is all as deployed?")
 @click.option("--canary", is_flag=True, help="Also send a tiny video through the whole path, about $0.01 an analysis.")
+@click.option(
+    "--before-deploy", "bucket", metavar="BUCKET", help="Instead, look at an existing bucket to take videos from."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-@with_stack
-def doctor(stack: Stack, canary: bool, as_json: bool) -> int:
+@with_where
+def doctor(where: Where, canary: bool, bucket: str | None, as_json: bool) -> int:
     """Look whether this account and region can run the stack, and whether everything is still as it was deployed.
 
     \b
     rekognition-batch doctor
     rekognition-batch doctor --canary
+    rekognition-batch doctor --before-deploy my-videos --region eu-west-1
 
     Each thing that is wrong comes with the command that mends it. The exit code is 1 if something is wrong.
+    --before-deploy needs no stack: it looks whether a stack can take its videos from BUCKET (setting videos_bucket),
+    and names the settings for it.
     """
-    from itertools import chain
+    from cli import canary as canaries, doctor as medicine, stack as stacks
 
-    from cli import canary as canaries, doctor as medicine
-
+    if bucket and canary:
+        raise WrongUse("--canary needs the deployed stack, --before-deploy is for when there is none; take one.")
     found = []
-    for finding in chain(medicine.examine(stack), canaries.fly(stack) if canary else ()):
+    if bucket:
+        findings = medicine.before_deploy(stacks.anywhere(where), bucket)
+    else:
+        stack = stacks.find(where)
+        findings = chain(medicine.examine(stack), canaries.fly(stack) if canary else ())
+    for finding in findings:
         found.append(finding)
         if not as_json:
             _tell(finding.verdict, finding.subject, finding.text, finding.mend)
