@@ -42,6 +42,7 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "JOBS_TABLE": "jobs",
+    "VIDEOS_BUCKET": "videos",
     "RESULTS_BUCKET": "results",
     "FINISHED_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/finished",
     "JOB_FINISHED_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:job-finished",

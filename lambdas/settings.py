@@ -15,6 +15,7 @@ class Settings:
     """The functions' environment, as values."""
 
     jobs_table: str
+    videos_bucket: str  # where jobs are started from now; a job in the table may be of a former one
     results_bucket: str
     finished_queue_url: str
     topic_arn: str
@@ -33,6 +34,7 @@ class Settings:
         try:
             return cls(
                 jobs_table=environment["JOBS_TABLE"],
+                videos_bucket=environment["VIDEOS_BUCKET"],
                 results_bucket=environment["RESULTS_BUCKET"],
                 finished_queue_url=environment["FINISHED_QUEUE_URL"],
                 topic_arn=environment["JOB_FINISHED_TOPIC_ARN"],

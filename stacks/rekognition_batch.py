@@ -60,6 +60,7 @@ class RekognitionBatch(Stack):
 
         environment = {
             "JOBS_TABLE": jobs.table_name,
+            "VIDEOS_BUCKET": videos.bucket_name,
             "RESULTS_BUCKET": results.bucket_name,
             "FINISHED_QUEUE_URL": finished.queue_url,
             "JOB_FINISHED_TOPIC_ARN": job_finished.topic_arn,

@@ -24,6 +24,7 @@ START_OF_TIME = 1_800_000_000.0  # seconds since 1970; any will do
 
 ENVIRONMENT = {
     "JOBS_TABLE": "jobs",
+    "VIDEOS_BUCKET": "videos",
     "RESULTS_BUCKET": "results",
     "JOB_FINISHED_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:job-finished",
     "PUBLISHER_ROLE_ARN": "arn:aws:iam::123456789012:role/publisher",

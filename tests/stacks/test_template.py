@@ -102,6 +102,16 @@ def test_the_functions_read_exactly_the_variables_that_the_stack_declares(templa
         assert {name for name in declared if not name.startswith("POWERTOOLS_")} == read
 
 
+@pytest.mark.parametrize(("setting", "told"), [("", {"Ref": "Videos88AE8DA0"}), ("our-videos", "our-videos")])
+def test_the_functions_are_told_which_bucket_videos_come_from(
+    with_settings: Callable[..., Template], setting: str, told: object
+) -> None:
+    template = with_settings(videos_bucket=setting)
+
+    for name in ("start_analysis", "collect_results"):
+        assert functions(template)[name]["Environment"]["Variables"]["VIDEOS_BUCKET"] == told
+
+
 def test_nothing_else_in_lambdas_reads_the_environment() -> None:
     for path in Path(functions_settings.__file__).parent.glob("*.py"):
         if path.name != "settings.py":
