@@ -1,6 +1,8 @@
 """Questions to the results, in SQL: Athena on AWS, DuckDB on this machine. The same text runs in both."""
 
 import os
+import re
+import shlex
 import shutil
 import tempfile
 import time
@@ -15,7 +17,7 @@ from cli import terminal
 from cli.errors import CliError, NotThere, WrongUse
 from cli.stack import Stack
 from lambdas.columns import TABLES
-from queries.laptop import Answer, mirror, run
+from queries.laptop import Answer, UnsafeFolder, mirror, run
 from queries.saved import Value, WrongQuery, saved, saved_query, tables_of
 
 DOLLARS_PER_TB = 5.0  # read by Athena, us-east-1; it asks for 10 MB at least
@@ -65,9 +67,17 @@ def ask(stack: Stack, query: str, values: Mapping[str, Value], *, here: bool) ->
 def _on_this_machine(stack: Stack, query: str, values: Mapping[str, Value]) -> Answer:
     needed = tables_of(query) if is_sql(query) else saved_query(query).tables
     with _folder(stack) as folder:
-        brought = mirror(stack.client("s3"), stack.results, folder, needed)
+        try:
+            brought = mirror(stack.client("s3"), stack.results, folder, needed)
+        except UnsafeFolder as error:
+            raise CliError(f"{error}.", f"look where it leads, then: rm -r {shlex.quote(str(folder))}") from None
         if brought.files:
             terminal.say(f"{terminal.many(brought.files, 'file')} brought here ({terminal.size(brought.bytes)}).")
+        if brought.ignored:
+            terminal.say(
+                f"{terminal.many(brought.ignored, 'object')} under rows/ and jobs/ in s3://{stack.results} "
+                "left out: the collector writes no such key."
+            )
         return run(query, folder, values)
 
 
@@ -82,7 +92,13 @@ def _folder(stack: Stack) -> Iterator[Path]:
 
 
 def cache(stack: Stack) -> Path:
-    """Where rows of a stack are kept on this machine."""
+    """Where rows of a stack are kept on this machine.
+
+    Raises:
+        CliError: the stack's output is no bucket's name, so no folder may be named after it.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", stack.results):
+        raise CliError(f"The stack's output ResultsBucket is {stack.results!r}, which is no name of a bucket.")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "rekognition-batch" / stack.results
 

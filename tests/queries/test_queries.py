@@ -1,5 +1,6 @@
 """Every saved query, over rows that the real collector made, against what plain Python finds in the documents."""
 
+import gzip
 import json
 import re
 from collections import defaultdict
@@ -293,13 +294,14 @@ def test_several_faces_at_once_are_found_where_they_are(tmp_path: Path) -> None:
     row = {"job_id": "j", "video_bucket": "b", "video_key": "k", "confidence": 99.0}
     job = {"job_id": "j", "video_bucket": "b", "video_key": "k", "sequencer": "1", "superseded": False}
     for path, lines in {
-        "jobs/analysis=face-detection/j.json": [job],
-        "rows/analysis=face-detection/date=2026-11-22/j.jsonl": [
+        f"jobs/analysis=face-detection/{'0' * 64}.json": [job],
+        f"rows/analysis=face-detection/date=2026-11-22/{'0' * 64}.jsonl.gz": [
             {**row, "timestamp_ms": at} for at in (0, 500, 500, 500)
         ],
     }.items():
         (tmp_path / path).parent.mkdir(parents=True)
-        (tmp_path / path).write_text("\n".join(map(json.dumps, lines)))
+        body = "\n".join(map(json.dumps, lines)).encode()
+        (tmp_path / path).write_bytes(gzip.compress(body) if path.endswith(".gz") else body)
 
     assert run("faces-at-once", tmp_path, {"faces": 3}).rows == [("k", 1, 0.5, 3)]
     assert run("faces-at-once", tmp_path, {"faces": 4}).rows == []
