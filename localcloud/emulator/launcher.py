@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with the six things that this project needs and it lacks.
+"""Starts ministack, the AWS emulator, with the seven things that this project needs and it lacks.
 
 Run by the interpreter of `.venv-emulator`, which is also the one that Lambda code then runs on:
 
@@ -19,6 +19,8 @@ Run by the interpreter of `.venv-emulator`, which is also the one that Lambda co
    resource that would (`retain_data=false` brings it) is a Node function whose SDK is not here, and a deployment
    waited an hour for its answer.
 6. **HeadObject says how many tags an object has**, as GetObject does here and both do on AWS.
+7. **Rekognition's managed policies exist.** The emulator takes the attachment of a policy it does not know and grants
+   nothing for it, so the roles of AWS's own examples had no rights and nothing said so.
 
 They use private names of ministack, hence the exact version. Nothing else is patched: what else it lacks is designed
 around in the stack.
@@ -56,6 +58,20 @@ NOT_RETURNED = {"connection", "keep-alive", "transfer-encoding", "content-length
 ON_A_COLLECTION = {
     "StartFaceSearch",
     *("CreateCollection", "DeleteCollection", "DescribeCollection", "IndexFaces", "ListFaces", "DeleteFaces"),
+    *("SearchFaces", "SearchFacesByImage"),
+}
+
+# Path and name -> description and statements (actions, resource), version v1 of each (AWS Managed Policy Reference).
+MANAGED_POLICIES = {
+    "service-role/AmazonRekognitionServiceRole": (
+        "Allows Rekognition to call AWS services on your behalf.",
+        [
+            (["sns:Publish"], "arn:aws:sns:*:*:AmazonRekognition*"),
+            (["kinesis:PutRecord", "kinesis:PutRecords"], "arn:aws:kinesis:*:*:stream/AmazonRekognition*"),
+            (["kinesisvideo:GetDataEndpoint", "kinesisvideo:GetMedia"], "*"),
+        ],
+    ),
+    "AmazonRekognitionFullAccess": ("Access to all Amazon Rekognition APIs", [(["rekognition:*"], "*")]),
 }
 
 # A Rekognition call waits for the endpoint in one of these and not in one of the 64 threads that run Lambda functions.
@@ -89,6 +105,7 @@ def main() -> None:
     authorize_batches_as_aws_does()
     let_buckets_be_deleted_full()
     count_tags_in_heads()
+    add_managed_policies()
     ministack.app.main()
 
 
@@ -135,6 +152,23 @@ def count_tags_in_heads() -> None:
         return status, headers, body
 
     s3._head_object = head_with_count
+
+
+def add_managed_policies() -> None:
+    from ministack.services import iam
+
+    seed = iam._seed_aws_managed_policies
+
+    def seed_more() -> None:
+        seed()
+        for name, (description, statements) in MANAGED_POLICIES.items():
+            allowed = [{"Effect": "Allow", "Action": actions, "Resource": where} for actions, where in statements]
+            document = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+            record = iam._make_aws_managed_record(name, document, description)
+            iam._aws_managed_policies[record["Arn"]] = record
+
+    iam._seed_aws_managed_policies = seed_more  # called again when the emulator is reset
+    seed_more()
 
 
 def let_buckets_be_deleted_full() -> None:

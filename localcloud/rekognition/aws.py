@@ -19,6 +19,11 @@ log = logging.getLogger("localcloud.rekognition")
 
 Publish = Callable[["Notification"], None]
 
+#: AWS's managed policy for publisher roles, and how the names begin of the topics that it covers (model documentation of
+#: NotificationChannel).
+MANAGED_POLICY = "AmazonRekognitionServiceRole"
+MANAGED_TOPICS = "AmazonRekognition"
+
 
 class Unreadable(Exception):
     """The object is not there, or the caller may not read it. S3 doesn't say which, and neither does Rekognition."""
@@ -119,6 +124,8 @@ class SnsPublisher:
 
     def __call__(self, notification: Notification) -> None:
         """Publish it. Raises PublishRefused, or botocore's errors."""
+        from botocore.exceptions import ClientError
+
         role = notification.role_arn
         document = self._client("iam").get_role(RoleName=role.rsplit("/", 1)[-1])["Role"]["AssumeRolePolicyDocument"]
         refusal = why_not_trusted(
@@ -134,7 +141,21 @@ class SnsPublisher:
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],
         )
-        sns.publish(TopicArn=notification.topic_arn, Message=notification.message)
+        try:
+            sns.publish(TopicArn=notification.topic_arn, Message=notification.message)
+        except ClientError as error:
+            raise PublishRefused(f"{role}: {error}{self._managed_policy_note(role, notification.topic_arn)}") from error
+
+    def _managed_policy_note(self, role: str, topic_arn: str) -> str:
+        """What AWS's managed policy for this wants of a topic's name, where that is why it was refused."""
+        topic = topic_arn.rsplit(":", 1)[-1]
+        attached = self._client("iam").list_attached_role_policies(RoleName=role.rsplit("/", 1)[-1])["AttachedPolicies"]
+        if topic.startswith(MANAGED_TOPICS) or MANAGED_POLICY not in {policy["PolicyName"] for policy in attached}:
+            return ""
+        return (
+            f". The role's policy {MANAGED_POLICY} lets it publish to topics whose name begins with {MANAGED_TOPICS}, "
+            f"and this one is {topic}"
+        )
 
     def _client(self, service: str, **options: Any) -> Any:
         with self._making:
@@ -142,7 +163,7 @@ class SnsPublisher:
 
 
 class PublishRefused(Exception):
-    """The publisher role doesn't trust Rekognition under the conditions of a stored-video job."""
+    """The publisher role doesn't trust Rekognition for a stored-video job, or may not publish to the topic."""
 
 
 def why_not_trusted(trust: Mapping[str, Any], account: str) -> str | None:

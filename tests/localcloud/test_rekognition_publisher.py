@@ -81,9 +81,12 @@ class Topic:
         self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"Policy": json.dumps(trust(allow))})
         sns.subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
 
-    def role(self, name: str, document: dict[str, Any], *, may_publish: bool = True) -> str:
+    def role(self, name: str, document: dict[str, Any], *, may_publish: bool = True, managed: str = "") -> str:
         name = f"{self.name}-{name}"
         role = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))["Role"]["Arn"]
+        if managed:
+            self.iam.attach_role_policy(RoleName=name, PolicyArn=managed)
+            return str(role)
         if may_publish:
             policy = trust({"Effect": "Allow", "Action": "sns:Publish", "Resource": self.arn})
             self.iam.put_role_policy(RoleName=name, PolicyName="publish", PolicyDocument=json.dumps(policy))
@@ -143,6 +146,45 @@ def test_a_role_that_may_not_publish_publishes_nothing(aws: Callable[[str], Any]
         SnsPublisher(aws)(Notification(topic.arn, role, "{}", ACCOUNT, "job"))
 
     assert topic.received(wait=0) == []
+
+
+MANAGED = "arn:aws:iam::aws:policy/service-role/AmazonRekognitionServiceRole"
+
+
+def test_awss_managed_policy_publishes_to_topics_whose_names_begin_with_amazon_rekognition(
+    aws: Callable[[str], Any],
+) -> None:
+    topic = Topic(aws, "AmazonRekognitionFinished")
+    role = topic.role("publisher", trust(TRUSTED), managed=MANAGED)
+
+    SnsPublisher(aws)(Notification(topic.arn, role, "{}", ACCOUNT, "job"))
+
+    assert topic.received() == [{}]
+
+
+def test_awss_managed_policy_publishes_to_no_other_topic_and_the_refusal_says_why(
+    aws: Callable[[str], Any], topic: Topic
+) -> None:
+    role = topic.role("managed", trust(TRUSTED), managed=MANAGED)
+
+    with pytest.raises(PublishRefused, match=rf"AmazonRekognitionServiceRole .* begins .*, and .*{topic.name}"):
+        SnsPublisher(aws)(Notification(topic.arn, role, "{}", ACCOUNT, "job"))
+
+    assert topic.received(wait=0) == []
+
+
+def test_awss_managed_policies_have_awss_content(aws: Callable[[str], Any]) -> None:
+    """AWS Managed Policy Reference, AmazonRekognitionServiceRole, version v1."""
+    policy = aws("iam").get_policy(PolicyArn=MANAGED)["Policy"]
+    document = aws("iam").get_policy_version(PolicyArn=MANAGED, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+
+    assert (policy["PolicyName"], policy["Path"]) == ("AmazonRekognitionServiceRole", "/service-role/")
+    allowed = [(one["Action"], one["Resource"]) for one in document["Document"]["Statement"]]
+    assert allowed == [
+        (["sns:Publish"], "arn:aws:sns:*:*:AmazonRekognition*"),
+        (["kinesis:PutRecord", "kinesis:PutRecords"], "arn:aws:kinesis:*:*:stream/AmazonRekognition*"),
+        (["kinesisvideo:GetDataEndpoint", "kinesisvideo:GetMedia"], "*"),
+    ]
 
 
 def test_a_role_that_does_not_trust_rekognition_publishes_nothing(aws: Callable[[str], Any], topic: Topic) -> None:
