@@ -6,7 +6,9 @@ What it promises (the same tests run against the object in process and against t
   face search, segments; people pathing has ended), every answer in the shape of botocore's service model, and
   everything that model bounds is checked, also what SDKs don't check before they send.
 - SortBy and AggregateBy where an operation has them, filters and thresholds where Start has them.
-- Collections of faces for the search: create, delete, describe, list, and index, list and delete their faces.
+- Collections of faces for the search: create, delete, describe, list, and index, list, delete and search their faces.
+- AWS's regions: stored video where AWS offers it, and videos from buckets of the caller's region only. What is not
+  offered, here or there, is answered AccessDeniedException, with a message that says what is.
 - A Start is idempotent: one token, operation and set of parameters is one job and one completion message for 7 days;
   other parameters under that token are refused. The token is looked up before slots and rate.
 - 20 jobs at a time over all analyses, 5 Start and 20 Get calls a second of each operation, AWS's texts for refusals.

@@ -44,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     make = clients.maker(options.aws_endpoint, options.region)
-    service = RekognitionVideo(engine=engine, objects=S3Objects(make("s3")), publish=SnsPublisher(make), faults=faults)
+    objects = S3Objects(make("s3"), ask_region=True)
+    service = RekognitionVideo(engine=engine, objects=objects, publish=SnsPublisher(make), faults=faults)
     end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())

@@ -19,8 +19,8 @@ log = logging.getLogger("localcloud.rekognition")
 
 Publish = Callable[["Notification"], None]
 
-#: AWS's managed policy for publisher roles, and how the names begin of the topics that it covers (model documentation of
-#: NotificationChannel).
+#: AWS's managed policy for publisher roles, and how the names begin of the topics that it covers (the service model's
+#: documentation of NotificationChannel).
 MANAGED_POLICY = "AmazonRekognitionServiceRole"
 MANAGED_TOPICS = "AmazonRekognition"
 
@@ -31,11 +31,15 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What S3 says of an object. ``metadata`` is the user's, keys in lower case."""
+    """What S3 says of an object. ``metadata`` is the user's, keys in lower case.
+
+    ``region`` is its bucket's, or empty where that was not asked for.
+    """
 
     size: int
     etag: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    region: str = ""
 
 
 class Objects(Protocol):
@@ -73,8 +77,10 @@ class AnyObject:
 class S3Objects:
     """Objects of S3, through a boto3 client (made when first needed, unless given)."""
 
-    def __init__(self, client: Any = None) -> None:
+    def __init__(self, client: Any = None, *, ask_region: bool = False) -> None:
+        """*ask_region*: ask for the bucket's region too (a call more), so that other regions' can be refused."""
         self._client = client
+        self._ask_region = ask_region
 
     @property
     def client(self) -> Any:
@@ -87,15 +93,20 @@ class S3Objects:
     def look(self, source: Source) -> Stored:
         from botocore.exceptions import ClientError, ParamValidationError
 
+        region = ""
         try:
             head = self.client.head_object(**_place(source))
+            if self._ask_region:
+                constraint = self.client.get_bucket_location(Bucket=source.bucket).get("LocationConstraint")
+                region = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(constraint, constraint)
         except ParamValidationError as error:
             raise Unreadable(str(error)) from error
         except ClientError as error:
             if error.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500:
                 raise
             raise Unreadable(str(error)) from error
-        return Stored(head["ContentLength"], head.get("ETag", ""), {k.lower(): v for k, v in head["Metadata"].items()})
+        metadata = {k.lower(): v for k, v in head["Metadata"].items()}
+        return Stored(head["ContentLength"], head.get("ETag", ""), metadata, region)
 
     def download(self, source: Source, into: IO[bytes]) -> None:
         """Copy the object's bytes *into* a file, a piece at a time. Raises botocore's errors."""

@@ -134,5 +134,7 @@ COLLECTIONS = (
     "IndexFaces",
     "ListFaces",
     "DeleteFaces",
+    "SearchFaces",
+    "SearchFacesByImage",
 )
 OPERATIONS = (*BY_START, *BY_GET, *COLLECTIONS)

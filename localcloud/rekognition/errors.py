@@ -35,8 +35,6 @@ KNOWN: dict[str, tuple[int, str]] = {
     "SerializationException": (400, "The request body is not what the operation takes."),
     "UnknownOperationException": (400, "The operation is not known."),
     "ServiceUnavailableException": (503, "Service Unavailable"),
-    # Ours alone: the operation exists at AWS, and this endpoint doesn't have it.
-    "NotOfferedLocallyException": (400, "The local Rekognition endpoint does not offer {operation}."),
 }
 
 

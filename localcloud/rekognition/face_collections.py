@@ -1,7 +1,7 @@
-"""Face collections: what StartFaceSearch compares the people of a video with.
+"""Face collections: what StartFaceSearch compares the people of a video with, and searches of faces and pictures.
 
-In memory, per account and region, gone with the service. Faces are found and described by the engine; here they are
-kept under their ids. No quotas, no tags, no users, and no rates.
+In memory, per account and region, gone with the service. Faces are found, described and compared by the engine; here
+they are kept under their ids. No quotas, no tags, no users, no rates, and no QualityFilter: every face counts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import io
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError
 
 from localcloud.rekognition.aws import Objects, Unreadable
 from localcloud.rekognition.catalogue import FACE_MODEL_VERSION
-from localcloud.rekognition.engines import FacesInImage, NotAnImage, Source
+from localcloud.rekognition.engines import Engine, FacesInImage, FoundFace, NotAnImage, Source, matches
 from localcloud.rekognition.engines.models import ModelMissing
 from localcloud.rekognition.errors import ServiceError
 from localcloud.rekognition.jobs import PageTokens
@@ -29,6 +29,7 @@ Parameters = Mapping[str, Any]
 
 MOST_PER_PAGE = 4096
 MOST_FACES_PER_IMAGE = 100
+MOST_MATCHES = 4096  # of a search that gives no MaxFaces: its maximum. The reference names no default.
 MOST_IMAGE_BYTES = 15 * 1024**2  # of an image in S3; those in the request are bounded by the model
 PAGE_TOKEN_SECONDS = 86_400.0
 
@@ -50,16 +51,15 @@ class Collection:
 class Collections:
     """Answers the collections' operations. Not thread-safe, except :meth:`look_at`: the service asks under its lock."""
 
-    def __init__(self, find: Callable[[bytes], FacesInImage], objects: Objects, clock: Callable[[], float]) -> None:
-        """*find* is the engine's: the faces in the bytes of an image."""
-        self._find = find
+    def __init__(self, engine: Engine, objects: Objects, clock: Callable[[], float]) -> None:
+        self._engine = engine
         self._objects = objects
         self._clock = clock
         self._tokens = PageTokens()
         self._collections: dict[Scope, dict[str, Collection]] = defaultdict(dict)
 
     def answer(self, operation: str, parameters: Parameters, scope: Scope, seen: FacesInImage = ()) -> dict[str, Any]:
-        """Raises ServiceError. *seen* is what :meth:`look_at` said, for IndexFaces."""
+        """Raises ServiceError. *seen* is what :meth:`look_at` said, for operations that take an image."""
         operations: dict[str, Callable[[Parameters, Scope], dict[str, Any]]] = {
             "CreateCollection": self._create,
             "DeleteCollection": self._delete,
@@ -68,6 +68,8 @@ class Collections:
             "IndexFaces": functools.partial(self._index, seen=seen),
             "ListFaces": self._list_faces,
             "DeleteFaces": self._delete_faces,
+            "SearchFaces": self._search,
+            "SearchFacesByImage": functools.partial(self._search_by_image, seen=seen),
         }
         return operations[operation](parameters, scope)
 
@@ -76,28 +78,30 @@ class Collections:
         faces = self._found({"CollectionId": collection_id}, scope).faces.values()
         return [{"Face": indexed.face, "Vector": list(indexed.vector)} for indexed in faces]
 
-    def look_at(self, parameters: Parameters, may_read: bool | None) -> FacesInImage:
-        """The faces in an IndexFaces request's image. Takes its time. Raises ServiceError."""
+    def look_at(self, parameters: Parameters, region: str, may_read: bool | None) -> FacesInImage:
+        """The faces in a request's image. Takes its time. Raises ServiceError."""
         image = parameters["Image"]
         if "Bytes" in image:
             content = image["Bytes"]
         elif {"Bucket", "Name"} <= set(image.get("S3Object", {})):
-            content = self._download(image["S3Object"], may_read)
+            content = self._download(image["S3Object"], region, may_read)
         else:
             raise ServiceError("InvalidParameterException")
         try:
-            return self._find(content)
+            return self._engine.faces_in(content)
         except NotAnImage:
             raise ServiceError("InvalidImageFormatException") from None
         except (ModelMissing, ImportError) as error:
-            raise ServiceError("NotOfferedLocallyException", str(error)) from None
+            raise ServiceError("AccessDeniedException", str(error)) from None
 
-    def _download(self, place: Mapping[str, str], may_read: bool | None) -> bytes:
+    def _download(self, place: Mapping[str, str], region: str, may_read: bool | None) -> bytes:
         source = Source(place["Bucket"], place["Name"], place.get("Version"))
         if may_read is False:
             raise ServiceError("InvalidS3ObjectException")
         try:
             stored = self._objects.look(source)
+            if stored.region and stored.region != region:
+                raise ServiceError("InvalidS3ObjectException")
             if stored.size > MOST_IMAGE_BYTES:
                 raise ServiceError("ImageTooLargeException")
             content = io.BytesIO()
@@ -148,7 +152,7 @@ class Collections:
     def _index(self, parameters: Parameters, scope: Scope, seen: FacesInImage) -> dict[str, Any]:
         """Every face the engine found, the largest first; what is beyond MaxFaces is said to be so."""
         collection = self._found(parameters, scope)
-        seen = sorted(seen, key=lambda found: -_area(found.detail["BoundingBox"]))
+        seen = sorted(seen, key=_area, reverse=True)
         most = min(parameters.get("MaxFaces", MOST_FACES_PER_IMAGE), MOST_FACES_PER_IMAGE)
         records = []
         image = str(uuid.uuid4())
@@ -189,6 +193,36 @@ class Collections:
         # The model wants one at least in this list.
         return answer | ({"DeletedFaces": deleted} if deleted else {})
 
+    def _search(self, parameters: Parameters, scope: Scope) -> dict[str, Any]:
+        """Faces like one of the collection's own, without that one."""
+        faces = self._found(parameters, scope).faces
+        face_id = parameters["FaceId"]
+        if face_id not in faces:
+            # The text is AWS's, as people have met it; the reference does not give it.
+            raise ServiceError("InvalidParameterException", "faceId was not found in the collection")
+        others = [indexed for known, indexed in faces.items() if known != face_id]
+        return {"SearchedFaceId": face_id} | self._like(faces[face_id].vector, others, parameters)
+
+    def _search_by_image(self, parameters: Parameters, scope: Scope, seen: FacesInImage) -> dict[str, Any]:
+        """Faces like the largest one in a picture."""
+        faces = self._found(parameters, scope).faces
+        if not seen:
+            # The text, too, is AWS's as people have met it.
+            raise ServiceError("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
+        largest = max(seen, key=_area)
+        return {
+            "SearchedFaceBoundingBox": largest.detail["BoundingBox"],
+            "SearchedFaceConfidence": largest.detail["Confidence"],
+        } | self._like(largest.vector, faces.values(), parameters)
+
+    def _like(self, vector: Sequence[float], faces: Iterable[Indexed], parameters: Parameters) -> dict[str, Any]:
+        """The members of an answer that say which faces are like *vector*, the likest first."""
+        faces = list(faces)
+        alike = self._engine.alike(vector, [indexed.vector for indexed in faces])
+        found = matches([indexed.face for indexed in faces], alike, parameters.get("FaceMatchThreshold", 80.0))
+        most = parameters.get("MaxFaces", MOST_MATCHES)
+        return {"FaceMatches": found[:most], "FaceModelVersion": FACE_MODEL_VERSION}
+
     def _page[T](self, items: Sequence[T], subject: str, parameters: Parameters) -> tuple[list[T], dict[str, str]]:
         """The items of one page, and ``{"NextToken": ...}`` if there are more. Raises ServiceError."""
         now, offset = self._clock(), 0
@@ -200,5 +234,6 @@ class Collections:
         return list(items[offset:end]), more
 
 
-def _area(box: Mapping[str, float]) -> float:
-    return box["Width"] * box["Height"]
+def _area(found: FoundFace) -> float:
+    box = found.detail["BoundingBox"]
+    return float(box["Width"] * box["Height"])

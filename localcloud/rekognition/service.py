@@ -25,7 +25,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from localcloud.rekognition import faults as fault, shapes, views
+from localcloud.rekognition import faults as fault, regions, shapes, views
 from localcloud.rekognition.aws import Notification, Objects, Publish, S3Objects, Stored, Unreadable
 from localcloud.rekognition.catalogue import BY_GET, BY_START, COLLECTIONS, OPERATIONS, Analysis, Asked
 from localcloud.rekognition.engines import Engine, FacesInImage, Outcome, Rows, Source, Work
@@ -106,7 +106,7 @@ class RekognitionVideo:
         self._rates: dict[tuple[tuple[str, str], str], fault.Rate] = defaultdict(fault.Rate)
         self._ramps: dict[tuple[str, str], fault.Ramp] = defaultdict(fault.Ramp)
         self._tokens = PageTokens()
-        self._collections = Collections(lambda image: self.engine.faces_in(image), self.objects, clock)
+        self._collections = Collections(self.engine, self.objects, clock)
         self._outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         self._accepted_by_tag: Counter[str] = Counter()
         self._accepted_by_token: Counter[str] = Counter()
@@ -139,8 +139,13 @@ class RekognitionVideo:
     def _answer(self, operation: str, number: int, body: bytes, caller: Caller) -> bytes:
         if operation not in OPERATIONS:
             if operation in shapes.service_model().operation_names:
-                raise ServiceError("NotOfferedLocallyException", operation=operation)
+                # Declared by every operation, and what AWS itself says of a feature that a region does not have.
+                offered = (
+                    f"The local Rekognition endpoint does not offer {operation}. It offers {', '.join(OPERATIONS)}."
+                )
+                raise ServiceError("AccessDeniedException", offered)
             raise ServiceError("UnknownOperationException")
+        regions.require(operation, caller.region, on_collections=operation in COLLECTIONS)
         scope = (caller.account, caller.region)
         with self._lock:
             self._end_due_jobs()
@@ -238,6 +243,8 @@ class RekognitionVideo:
         except BotoCoreError as error:
             log.warning("S3 can't be asked for %s: %s", source, error)
             raise ServiceError("InternalServerError") from None
+        if stored.region and stored.region != caller.region:
+            raise ServiceError("InvalidS3ObjectException")
         if stored.size > MOST_BYTES:
             raise ServiceError("VideoTooLargeException", size=stored.size, limit=MOST_BYTES)
         return stored
@@ -327,10 +334,11 @@ class RekognitionVideo:
     def _collection(self, operation: str, parameters: Mapping[str, Any], caller: Caller) -> bytes:
         scope = (caller.account, caller.region)
         seen: FacesInImage = ()
-        if operation == "IndexFaces":
+        if "Image" in parameters:
             with self._lock:
                 self._collections.known(parameters["CollectionId"], scope)
-            seen = self._collections.look_at(parameters, caller.may_read)  # not under the lock: it takes its time
+            # Not under the lock: it takes its time.
+            seen = self._collections.look_at(parameters, caller.region, caller.may_read)
         with self._lock:
             answer = self._collections.answer(operation, parameters, scope, seen)
         return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()

@@ -155,7 +155,7 @@ def test_the_largest_faces_are_indexed_and_the_others_said_to_be_too_many() -> N
     ("trouble", "code"),
     [
         (NotAnImage(), "InvalidImageFormatException"),
-        (ModelMissing("install it"), "NotOfferedLocallyException"),
+        (ModelMissing("install it"), "AccessDeniedException"),
     ],
 )
 def test_what_the_engine_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch, trouble: Exception, code: str) -> None:
@@ -198,3 +198,91 @@ def test_boto3_indexes_a_picture_in_s3_and_searches_for_it() -> None:
             index("nobody.jpg")
         with pytest.raises(client.exceptions.ImageTooLargeException):
             index("large.jpg")
+
+
+# Searching. The simulated engine's faces are of 997 kinds, and the less alike the further their numbers are apart.
+
+
+def alike(desk: Desk, most: int) -> list[bytes]:
+    """That picture, and others whose faces are at most so many kinds away from its."""
+    find = desk.service.engine.faces_in
+    [first] = find(b"a picture")
+    pictures = [b"a picture", *(b"%d" % number for number in range(1000))]
+    return [one for one in pictures if abs(find(one)[0].vector[0] - first.vector[0]) <= most]
+
+
+def test_a_search_by_face_finds_the_others_like_it_the_likest_first(desk: Desk) -> None:
+    searched, *others = [index(desk, content) for content in alike(desk, 3)[:12]]
+
+    answer = desk.good("SearchFaces", CollectionId="people", FaceId=searched["FaceId"])
+
+    similarities = [match["Similarity"] for match in answer["FaceMatches"]]
+    assert answer["SearchedFaceId"] == searched["FaceId"]
+    assert sorted(match["Face"]["FaceId"] for match in answer["FaceMatches"]) == sorted(
+        face["FaceId"] for face in others
+    )
+    assert similarities == sorted(similarities, reverse=True)
+    assert len(set(similarities)) > 1
+
+
+def test_a_search_by_picture_finds_faces_like_its_largest(desk: Desk) -> None:
+    face = index(desk, ExternalImageId="ada")
+
+    answer = desk.good("SearchFacesByImage", CollectionId="people", Image=picture())
+
+    assert answer["FaceMatches"] == [{"Similarity": 100.0, "Face": face}]
+    assert answer["SearchedFaceBoundingBox"] == face["BoundingBox"]
+    assert answer["SearchedFaceConfidence"] == face["Confidence"]
+    assert answer["FaceModelVersion"]
+
+
+@pytest.mark.parametrize("operation", ["SearchFaces", "SearchFacesByImage"])
+def test_a_search_keeps_to_its_threshold_and_its_most(desk: Desk, operation: str) -> None:
+    faces = [index(desk, content) for content in alike(desk, 8)[:40]]
+    what = {"FaceId": faces[0]["FaceId"]} if operation == "SearchFaces" else {"Image": picture()}
+
+    def found(**parameters: Any) -> list[float]:
+        answer = desk.good(operation, CollectionId="people", **what, **parameters)
+        return [match["Similarity"] for match in answer["FaceMatches"]]
+
+    everything = found()
+    assert {similarity for similarity in everything if similarity < 96}
+    assert found(FaceMatchThreshold=96) == [similarity for similarity in everything if similarity >= 96]
+    assert found(MaxFaces=2) == everything[:2]
+    assert desk.refusal(operation, {"CollectionId": "people", **what, "MaxFaces": 4097})[0] == (
+        "InvalidParameterException"
+    )
+
+
+def test_a_search_without_a_threshold_finds_what_is_80_alike_at_least() -> None:
+    class Distant(Simulated):
+        def alike(self, vector, others):
+            return [79.9, 80.0][: len(others)]
+
+    desk = Desk(engine=Distant())
+    desk.good("CreateCollection", CollectionId="people")
+    index(desk)
+    index(desk)
+
+    answer = desk.good("SearchFacesByImage", CollectionId="people", Image=picture())
+
+    assert [match["Similarity"] for match in answer["FaceMatches"]] == [80.0]
+
+
+def test_searches_that_cannot_be_are_refused_in_awss_words(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = {"FaceId": "0" * 8 + "-0000-0000-0000-" + "0" * 12}
+
+    assert desk.refusal("SearchFaces", {"CollectionId": "people"} | unknown) == (
+        "InvalidParameterException",
+        "faceId was not found in the collection",
+    )
+    for operation, what in (("SearchFaces", unknown), ("SearchFacesByImage", {"Image": picture()})):
+        assert desk.refusal(operation, {"CollectionId": "others"} | what) == (
+            "ResourceNotFoundException",
+            "The collection id: others does not exist",
+        )
+    monkeypatch.setattr(Simulated, "faces_in", lambda *_: [])
+    assert desk.refusal("SearchFacesByImage", {"CollectionId": "people", "Image": picture()}) == (
+        "InvalidParameterException",
+        "There are no faces in the image. Should be at least 1.",
+    )

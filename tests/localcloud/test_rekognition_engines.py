@@ -10,10 +10,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import boto3
 import cv2
 import numpy as np
 import pytest
 
+from localcloud.rekognition import AnyObject, RekognitionVideo, attach
 from localcloud.rekognition.catalogue import BY_NAME
 from localcloud.rekognition.convert.onnx_file import Graph
 from localcloud.rekognition.engines import NotAnImage, Outcome, Source, Work, models
@@ -22,7 +24,7 @@ from localcloud.rekognition.engines.looking import EXTRAS, LOOKERS, Look, look_a
 from localcloud.rekognition.engines.models import COCO_SSD, OPEN_NSFW, SFACE, Model, ModelMissing
 from localcloud.rekognition.engines.moderation import Moderation
 from localcloud.rekognition.engines.net import Net
-from localcloud.rekognition.engines.real import Workers
+from localcloud.rekognition.engines.real import InProcess, Workers
 from localcloud.rekognition.engines.search import faces_in, similarity
 from localcloud.rekognition.engines.taxonomy import ANCESTORS, COCO, THINGS, labels
 from localcloud.rekognition.engines.timecode import smpte
@@ -297,6 +299,30 @@ def test_a_picture_is_indexed_face_by_face() -> None:
     assert set(face.detail) == {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"}
     assert len(face.vector) == 128
     assert faces_in(png(next(iter(videos.scenery(640, 360, 1))))) == []
+
+
+@needs("search")
+def test_a_collection_is_searched_by_a_picture_and_by_a_face() -> None:
+    """A face, the same one smaller, and nobody."""
+    client = attach(boto3.client("rekognition"), RekognitionVideo(engine=InProcess(AnyObject()), objects=AnyObject()))
+    client.create_collection(CollectionId="people")
+    large, small = (png(videos.portrait(*size)) for size in ((1280, 720), (480, 270)))
+
+    def index(picture: bytes, name: str) -> str:
+        records = client.index_faces(CollectionId="people", Image={"Bytes": picture}, ExternalImageId=name)
+        return str(records["FaceRecords"][0]["Face"]["FaceId"])
+
+    ids = [index(large, "large"), index(small, "small")]
+    by_picture = client.search_faces_by_image(CollectionId="people", Image={"Bytes": large})["FaceMatches"]
+    by_face = client.search_faces(CollectionId="people", FaceId=ids[0])["FaceMatches"]
+
+    assert [match["Face"]["ExternalImageId"] for match in by_picture] == ["large", "small"]
+    assert by_picture[0]["Similarity"] == pytest.approx(100)
+    assert [match["Face"]["FaceId"] for match in by_face] == [ids[1]]
+    with pytest.raises(client.exceptions.InvalidParameterException, match="There are no faces in the image"):
+        client.search_faces_by_image(
+            CollectionId="people", Image={"Bytes": png(next(iter(videos.scenery(640, 360, 1))))}
+        )
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n and no more", b"\xff\xd8\xff\xe0"])

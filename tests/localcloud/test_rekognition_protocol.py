@@ -430,8 +430,8 @@ def test_members_the_operation_does_not_have_are_ignored(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("target", "code"),
     [
-        ("RekognitionService.DetectFaces", "NotOfferedLocallyException"),
-        ("RekognitionService.StartPersonTracking", "NotOfferedLocallyException"),
+        ("RekognitionService.DetectFaces", "AccessDeniedException"),
+        ("RekognitionService.StartPersonTracking", "AccessDeniedException"),
         ("RekognitionService.StartFaceDetektion", "UnknownOperationException"),
         ("", "UnknownOperationException"),
     ],
@@ -442,19 +442,65 @@ def test_an_operation_that_is_not_offered_is_refused_by_name(desk: Desk, target:
     assert (response.status, json.loads(response.body)["Code"]) == (400, code)
 
 
+@pytest.mark.parametrize("operation", ["DetectFaces", "StartPersonTracking", "StartMediaAnalysisJob", "CompareFaces"])
+def test_what_is_not_offered_is_refused_with_a_code_of_the_model_and_a_list_of_what_is(
+    desk: Desk, operation: str
+) -> None:
+    code, message = desk.refusal(operation, {})
+
+    assert code == "AccessDeniedException"
+    assert f"does not offer {operation}. It offers StartFaceDetection," in message
+    assert message.endswith(", SearchFacesByImage.")
+
+
+# Regions.
+
+
+@pytest.mark.parametrize(
+    ("operation", "region", "says"),
+    [
+        ("StartFaceDetection", "ca-central-1", "does not offer StartFaceDetection in ca-central-1"),
+        ("GetFaceDetection", "il-central-1", "does not offer GetFaceDetection in il-central-1"),
+        ("StartFaceDetection", "eu-west-3", "rekognition.eu-west-3.amazonaws.com does not resolve"),
+        ("CreateCollection", "eu-north-1", "Face collections are offered in"),
+        ("StartCelebrityRecognition", "us-gov-west-1", "does not offer StartCelebrityRecognition in us-gov-west-1"),
+    ],
+)
+def test_a_region_offers_what_aws_offers_there(desk: Desk, operation: str, region: str, says: str) -> None:
+    parameters = {"Video": video(), "JobId": "0" * 64, "CollectionId": "people"}
+
+    code, message = desk.refusal(operation, parameters, region=region)
+
+    assert code == "AccessDeniedException"
+    assert says in message
+
+
+def test_a_region_with_collections_and_without_video_has_collections(desk: Desk) -> None:
+    assert desk.call("CreateCollection", {"CollectionId": "people"}, region="ca-central-1")[0] == 200
+    assert desk.call("StartFaceDetection", {"Video": video()}, region="eu-west-1")[0] == 200
+
+
 # The object.
 
 
 class Shelf:
-    """One object of any size."""
+    """One object of any size, in a bucket of any region."""
 
-    def __init__(self, size: int = 1) -> None:
-        self.size = size
+    def __init__(self, size: int = 1, region: str = "") -> None:
+        self.stored = Stored(size, region=region)
 
     def look(self, source: object) -> Stored:
         if source.name != KEY:
             raise Unreadable
-        return Stored(self.size)
+        return self.stored
+
+
+@pytest.mark.parametrize(("bucket_region", "code"), [("us-east-1", "ok"), ("eu-west-1", "InvalidS3ObjectException")])
+def test_a_video_must_lie_in_a_bucket_of_the_calls_region(bucket_region: str, code: str) -> None:
+    desk = Desk(objects=Shelf(region=bucket_region))
+
+    assert desk.code("StartFaceDetection", {"Video": video()}) == code
+    assert desk.code("StartFaceDetection", {"Video": video()}, region="eu-central-1") == "InvalidS3ObjectException"
 
 
 def test_an_object_that_is_not_there_is_refused_at_once() -> None:

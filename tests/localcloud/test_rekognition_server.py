@@ -18,6 +18,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.rekognition import clients
 from tests import videos
 from tests.localcloud.conftest import ROOT, Endpoint
 
@@ -433,3 +434,21 @@ def test_it_ends_with_the_process_it_was_told_to_watch(emulator: str, tmp_path: 
     watched.communicate()
 
     assert endpoint.process.wait(5) == 0
+
+
+def test_a_video_in_another_regions_bucket_is_refused_as_aws_does(
+    real: Endpoint, aws: Callable[[str], Any], bucket: str
+) -> None:
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="elsewhere", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    for name in ("elsewhere", bucket):
+        s3.put_object(Bucket=name, Key="region.mp4", Body=videos.CLIP.read_bytes())
+    here, there = (clients.maker(real.url, region)("rekognition") for region in ("us-east-1", "eu-west-1"))
+
+    for client, name in ((here, "elsewhere"), (there, bucket)):
+        with pytest.raises(client.exceptions.InvalidS3ObjectException, match="Check object key, region and/or access"):
+            client.start_face_detection(Video=place(name, "region.mp4"))
+
+    for client, name in ((here, bucket), (there, "elsewhere")):
+        job = client.start_face_detection(Video=place(name, "region.mp4"))["JobId"]
+        assert wait_for(client, job)["JobStatus"] == "SUCCEEDED"

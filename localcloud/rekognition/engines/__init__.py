@@ -102,6 +102,12 @@ class FoundFace:
 FacesInImage = Sequence[FoundFace]
 
 
+def matches(faces: Sequence[Any], alike: Sequence[float], least: float) -> list[dict[str, Any]]:
+    """FaceMatches: of *faces*, with how alike each is, those of *least* Similarity and more, the likest first."""
+    pairs = sorted(zip(alike, faces, strict=True), key=lambda pair: -pair[0])
+    return [{"Similarity": similarity, "Face": face} for similarity, face in pairs if similarity >= least]
+
+
 class NotAnImage(Exception):
     """The bytes are no picture that Rekognition reads: PNG or JPEG."""
 
@@ -121,6 +127,9 @@ class Engine(Protocol):
 
     def faces_in(self, image: bytes) -> FacesInImage:
         """The faces in a picture, for a collection. Raises NotAnImage, ModelMissing or ImportError."""
+
+    def alike(self, vector: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:
+        """How alike a face is to others, by their vectors (:class:`FoundFace`): a Similarity (0..100) for each."""
 
     def close(self) -> None:
         """Drop all work and end whatever was started for it."""

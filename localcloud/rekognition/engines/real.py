@@ -80,6 +80,9 @@ class Workers:
     def faces_in(self, image: bytes) -> FacesInImage:
         return _faces_in(image)
 
+    def alike(self, vector: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:
+        return _alike(vector, others)
+
     def close(self) -> None:
         with self._change:
             self._closed = True
@@ -199,6 +202,9 @@ class InProcess:
     def faces_in(self, image: bytes) -> FacesInImage:
         return _faces_in(image)
 
+    def alike(self, vector: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:
+        return _alike(vector, others)
+
     def close(self) -> None:
         pass
 
@@ -211,6 +217,12 @@ def _faces_in(image: bytes) -> FacesInImage:
         return faces_in(image)
     except (ImportError, ModelMissing) as error:
         raise ModelMissing(how_to_install("face-search", error)) from error
+
+
+def _alike(vector: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:
+    from localcloud.rekognition.engines.search import alike  # there is: it made the vectors
+
+    return alike(vector, others)
 
 
 def _same_video(one: Work, other: Work) -> bool:

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from localcloud.rekognition.engines import FacesInImage, FoundFace, NotAnImage
+from localcloud.rekognition.engines import FacesInImage, FoundFace, NotAnImage, matches
 from localcloud.rekognition.engines.faces import Face, Faces
 from localcloud.rekognition.engines.looker import Looker
 from localcloud.rekognition.engines.models import SFACE
@@ -103,11 +103,7 @@ class Search(Looker):
 
     def _matches(self, vector: Vector) -> list[dict[str, Any]]:
         """The faces of the collection that are like this one, the likest first."""
-        if not self._known:
-            return []
-        alike = [similarity(float(cosine)) for cosine in self._vectors @ vector]
-        order = sorted(range(len(alike)), key=lambda at: -alike[at])
-        return [{"Similarity": alike[at], "Face": self._known[at]} for at in order if alike[at] >= self._least]
+        return matches(self._known, alike(vector, self._vectors), self._least)
 
     def _indexes(self, found: Sequence[Face], vectors: Sequence[Vector], millis: int) -> list[int]:
         """Who each face is: the likest pairs of a face and somebody seen before, then new people."""
@@ -136,6 +132,14 @@ def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, 
     shared = max(0.0, width) * max(0.0, height)
     covered = one[2] * one[3] + other[2] * other[3] - shared
     return shared / covered if covered else 0.0
+
+
+def alike(vector: Sequence[float] | Vector, others: Sequence[Sequence[float]] | NDArray[np.float32]) -> list[float]:
+    """The Similarity (0..100) of a face's vector with each of others'."""
+    if len(others) == 0:
+        return []
+    cosines = np.asarray(others, np.float32) @ np.asarray(vector, np.float32)
+    return [similarity(float(cosine)) for cosine in cosines]
 
 
 _one_at_a_time = threading.Lock()  # OpenCV's nets keep what they work on

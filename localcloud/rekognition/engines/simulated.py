@@ -3,8 +3,8 @@
 For load, for long videos and for failures on demand. What it says is plausible, depends on the row's index and the
 job's parameters alone, and is made when a page is asked for: a million detections take no memory.
 
-Of a picture for a collection it says that there is one face in it, the same for the same bytes. simulated_rows.py has
-what it says of videos.
+Of a picture for a collection it says that there is one face in it, the same for the same bytes, and that the same faces
+are 100 alike and others less. simulated_rows.py has what it says of videos.
 
 An object's user metadata overrides the engine's settings, so that one bucket can hold a mixed load:
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,9 @@ class Simulated:
     def faces_in(self, image: bytes) -> FacesInImage:
         kind = int.from_bytes(hashlib.sha256(image).digest()[:4])
         return [FoundFace(face(kind % KINDS, everything=False), [float(kind % KINDS)])]
+
+    def alike(self, vector: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:
+        return [max(0.0, 100.0 - abs(vector[0] - other[0])) for other in others]
 
     def close(self) -> None:
         pass
