@@ -21,7 +21,7 @@ demo: setup ## Drop a video, see its faces, on this machine alone [VIDEO=path]
 
 # REKOGNITION_ENDPOINT=http://127.0.0.1:5000  use that endpoint instead of the project's own
 # ENGINE=simulated SECONDS=5 DETECTIONS=100   don't look at the videos: a job takes this long and finds this much
-# CONTEXT='retain_data=false'                 settings for the stack, as cdk's -c
+# CONTEXT='retain_data=false analyses={"face-detection":{}}'   settings for the stack, as cdk's -c
 # PORT=4566                                   not just any free port
 # EXTRAS='text search'                        engines to install first (make extras)
 cloud: setup ## Start the local cloud and deploy to it; again: bring it up to date (options: see Makefile)

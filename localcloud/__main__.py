@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -46,7 +49,14 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--engine", choices=("real", "simulated"), help="look at the videos (default), or only pretend to")
     up.add_argument("--seconds", metavar="N", help="simulated: how long a job takes")
     up.add_argument("--detections", metavar="M", help="simulated: how much it finds")
-    up.add_argument("--context", default="", metavar="'KEY=VALUE ...'", help="settings for the stack, as cdk's -c")
+    up.add_argument(
+        "-c",
+        "--context",
+        action="append",
+        default=[],
+        metavar="'KEY=VALUE ...'",
+        help="settings for the stack, as cdk's -c; may be given several times",
+    )
     up.add_argument("--port", type=int, default=0, help="the cloud's port (default: a free one)")
 
     commands.add_parser("down", help="end it").set_defaults(run=run_down)
@@ -67,7 +77,7 @@ def run_up(options: argparse.Namespace) -> int:
         )
     with Board() as board:
         cloud, was_running = checkout.up(
-            context=pairs(options.context),
+            context=settings(options.context),
             rekognition_endpoint=options.rekognition_endpoint,
             endpoint_options=endpoint_options,
             port=options.port,
@@ -111,14 +121,51 @@ def run_demo(options: argparse.Namespace) -> int:
     return demo.run(options.video)
 
 
+def settings(texts: Sequence[str]) -> dict[str, str]:
+    """The settings of all --context options; of one that is named again, the last value counts. Raises CloudError."""
+    return {key: value for text in texts for key, value in pairs(text).items()}
+
+
 def pairs(text: str) -> dict[str, str]:
+    """Settings in one text, as a shell would take it apart, except that JSON needs no quotes around it.
+
+    In `make cloud CONTEXT='analyses={"face-detection":{}}'` the shell removes the outer quotes, and the inner ones are
+    the JSON's own. `-c` before a setting is allowed. Raises CloudError.
+    """
     found = {}
-    for word in shlex.split(text):
+    rest = text.lstrip()
+    while rest:
+        if json_begins := re.match(r"(\w+)=(?=[{\[])", rest):
+            key, start = json_begins[1], json_begins.end()
+            try:
+                _, end = json.JSONDecoder().raw_decode(rest, start)
+            except ValueError as problem:
+                raise CloudError(f"CONTEXT has {key}=, which begins like JSON and is none: {problem}") from None
+            if rest[end : end + 1].strip():
+                raise CloudError(f"CONTEXT has {rest[end:].split()[0]!r} right after the JSON of {key}.")
+            found[key], rest = rest[start:end], rest[end:].lstrip()
+            continue
+        word, after = _shell_word(rest)
+        rest = after.lstrip()
+        if word in ("-c", "--context"):
+            continue
         key, equals, value = word.partition("=")
         if not (key and equals):
             raise CloudError(f"CONTEXT has {word!r}; it looks like CONTEXT='retain_data=false log_retention_days=7'")
         found[key] = value
     return found
+
+
+def _shell_word(text: str) -> tuple[str, str]:
+    """The first word of *text*, its quotes removed, and what follows it. Raises CloudError."""
+    stream = io.StringIO(text)
+    words = shlex.shlex(stream, posix=True)
+    words.whitespace_split, words.commenters = True, ""
+    try:
+        word = words.get_token()
+    except ValueError:
+        raise CloudError(f"CONTEXT ends inside quotes: {text}") from None
+    return word or "", text[stream.tell() :]
 
 
 if __name__ == "__main__":

@@ -29,10 +29,10 @@ MISLEADING = (
     "AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_ROLE_ARN "
     "AWS_ROLE_SESSION_NAME AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_FULL_URI "
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_IGNORE_CONFIGURED_ENDPOINT_URLS AWS_USE_FIPS_ENDPOINT "
-    "AWS_USE_DUALSTACK_ENDPOINT AWS_ENDPOINT_URL_S3 AWS_ENDPOINT_URL_SQS AWS_ENDPOINT_URL_SNS "
-    "AWS_ENDPOINT_URL_DYNAMODB AWS_ENDPOINT_URL_LAMBDA AWS_ENDPOINT_URL_CLOUDFORMATION AWS_ENDPOINT_URL_STS "
-    "AWS_ENDPOINT_URL_IAM AWS_ENDPOINT_URL_EVENTBRIDGE AWS_ENDPOINT_URL_CLOUDWATCH_LOGS AWS_ENDPOINT_URL_REKOGNITION"
+    "AWS_USE_DUALSTACK_ENDPOINT AWS_CA_BUNDLE"
 )
+# And the endpoint of any one service, whichever are set.
+SERVICE_ENDPOINTS = "$(env | sed -n 's/^\\(AWS_ENDPOINT_URL_[A-Z0-9_]*\\)=.*/\\1/p')"
 
 
 def up(
@@ -114,7 +114,7 @@ def exports(env: Mapping[str, str]) -> str:
         [
             "# Points any AWS client at the local cloud:  . .localcloud/env",
             *lines,
-            f"unset {MISLEADING}",
+            f"unset {MISLEADING} {SERVICE_ENDPOINTS}",
             # Clients ask a proxy for plain http, also for this machine itself.
             f'export NO_PROXY="{local}${{NO_PROXY:+,$NO_PROXY}}" no_proxy="{local}${{no_proxy:+,$no_proxy}}"',
             "",
