@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.standin.client import Client, Params, refuse
@@ -12,6 +12,7 @@ from tests.standin.expressions import condition, update
 Item = dict[str, dict[str, Any]]
 
 INDEXES = {"ByState": ("state", "due_at"), "ByVideo": ("video", "registered_at")}
+PROJECTED = {"ByState": ("analysis", "slot_freed_at"), "ByVideo": ()}  # beside the keys; tests/world.py has the same
 PAGE = 5000  # items of an index that fit into a query's 1 MB, about
 
 
@@ -21,11 +22,13 @@ class Table:
     Attributes:
         units: request units used, as on-demand billing counts them: ``read`` and ``write``.
         lagging: while true, the indexes stay behind: what is written shows in them once this is false again.
+        written: called with each item's id, and the item before and after, when it was written ({}: there is none).
     """
 
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
         self.units: Counter[str] = Counter()
+        self.written: Callable[[str, Item, Item], None] = lambda *_: None
         self._orders: dict[str, dict[str, list[tuple[str, str]]]] = {name: defaultdict(list) for name in INDEXES}
         self._lagging = False
         self._behind: list[tuple[str, Item, Item]] = []
@@ -37,6 +40,7 @@ class Table:
                 "PutItem": self.put_item,
                 "GetItem": self.get_item,
                 "UpdateItem": self.update_item,
+                "DeleteItem": self.delete_item,
                 "Query": self.query,
                 "Scan": self.scan,
             }
@@ -75,6 +79,10 @@ class Table:
         self._write(job_id, item, params, "UpdateItem")
         return {"Attributes": item}
 
+    def delete_item(self, params: Params) -> dict[str, Any]:
+        self._write(params["Key"]["job_id"]["S"], {}, params, "DeleteItem")
+        return {}
+
     def _write(self, job_id: str, item: Item, params: Params, operation: str) -> None:
         before = self.items.get(job_id, {})
         self.units["write"] += _kilobytes(max(_size(before), _size(item)), 1)
@@ -83,7 +91,10 @@ class Table:
             names, values = params.get("ExpressionAttributeNames", {}), params.get("ExpressionAttributeValues", {})
             if not holds(before, names, values):
                 refuse("ConditionalCheckFailedException", operation, message="The conditional request failed")
-        self.items[job_id] = item
+        if item:
+            self.items[job_id] = item
+        else:
+            self.items.pop(job_id, None)
         for index in INDEXES:
             places = [_place(index, each) for each in (before, item)]
             if places[0] != places[1]:
@@ -92,6 +103,7 @@ class Table:
             self._behind.append((job_id, before, item))
         else:
             self._reorder(job_id, before, item)
+        self.written(job_id, before, item)
 
     def _reorder(self, job_id: str, before: Item, item: Item) -> None:
         for index, orders in self._orders.items():
@@ -110,7 +122,7 @@ class Table:
         return {"Item": item} if item else {}
 
     def query(self, params: Params) -> dict[str, Any]:
-        """Keys of an index, in order. Understands ``#a = :a`` and ``#a = :a AND #b <= :b``."""
+        """Items of an index, in order. Understands ``#a = :a``, with ``#b <= :b`` or ``#b BETWEEN :b AND :c``."""
         index = params["IndexName"]
         names, values = params["ExpressionAttributeNames"], params["ExpressionAttributeValues"]
         first, _, second = params["KeyConditionExpression"].partition(" AND ")
@@ -118,18 +130,37 @@ class Table:
         if names[first.split(" = ")[0]] != INDEXES[index][0]:
             raise ValueError(params["KeyConditionExpression"])
         order = self._orders[index][partition]
-        end = len(order)
+        begin, end = 0, len(order)
+        if " BETWEEN " in second:
+            least, _, second = second.partition(" BETWEEN ")[2].partition(" AND ")
+            begin = bisect_left(order, (values[least]["S"], ""))
         if second:
-            end = bisect_right(order, (values[second.split(" <= ")[1]]["S"], "\U0010ffff"))
-        begin = 0
+            most = values[second.rpartition(" ")[2]]["S"]
+            end = max(begin, bisect_right(order, (most, "\U0010ffff")))
+        backwards = not params.get("ScanIndexForward", True)
         if "ExclusiveStartKey" in params:
             last = params["ExclusiveStartKey"]
-            begin = bisect_right(order, (last[INDEXES[index][1]]["S"], last["job_id"]["S"]))
-        most = min(params.get("Limit", PAGE), PAGE)
-        found = [self._keys(index, partition, *entry) for entry in order[begin : min(end, begin + most)]]
-        self.units["read"] += _kilobytes(sum(map(_size, found)), 4) / 2  # an index is read eventually consistent
-        more = len(found) == most  # as DynamoDB does: a full page has a next one, which may be empty
-        return {"Items": found, "Count": len(found)} | ({"LastEvaluatedKey": found[-1]} if more else {})
+            entry = (last[INDEXES[index][1]]["S"], last["job_id"]["S"])
+            if backwards:
+                end = min(end, bisect_left(order, entry))
+            else:
+                begin = max(begin, bisect_right(order, entry))
+        most_items = min(params.get("Limit", PAGE), PAGE)
+        chosen = (
+            order[max(begin, end - most_items) : end][::-1]
+            if backwards
+            else order[begin : min(end, begin + most_items)]
+        )
+        scanned = [self._projected(index, partition, *entry) for entry in chosen]
+        self.units["read"] += _kilobytes(sum(map(_size, scanned)), 4) / 2  # an index is read eventually consistent
+        found = scanned
+        if "FilterExpression" in params:
+            holds = condition(params["FilterExpression"])
+            found = [item for item in scanned if holds(item, names, values)]
+        answer: dict[str, Any] = {"Items": found, "Count": len(found), "ScannedCount": len(scanned)}
+        if len(scanned) == most_items:  # as DynamoDB does: a full page has a next one, which may be empty
+            answer["LastEvaluatedKey"] = self._keys(index, partition, *chosen[-1])
+        return answer
 
     @staticmethod
     def _keys(index: str, partition: str, place: str, job_id: str) -> Item:
@@ -138,6 +169,11 @@ class Table:
             INDEXES[index][0]: {"S": partition},
             INDEXES[index][1]: {"S": place},
         }
+
+    def _projected(self, index: str, partition: str, place: str, job_id: str) -> Item:
+        item = self.items.get(job_id, {})
+        more = {name: item[name] for name in PROJECTED[index] if name in item}
+        return {**self._keys(index, partition, place, job_id), **more}
 
     def scan(self, params: Params) -> dict[str, Any]:
         """Everything: for tests, not for handlers."""
@@ -164,6 +200,8 @@ def _weight(value: dict[str, Any]) -> int:
         return len(content)
     if kind == "L":
         return 3 + sum(1 + _weight(each) for each in _listed(content))
+    if kind == "M":
+        return 3 + len(content) + _size(content)
     return 8
 
 
