@@ -1,18 +1,17 @@
 """make bench-cost: dollars per 1,000 jobs and per idle month, from what the drain and collect benches counted.
 
-Prices are public list prices kept in ``bench/prices.json``. Counted: every call the handlers made. Estimated: what
+Prices are public list prices kept in ``cli/prices.json``. Counted: every call the handlers made. Estimated: what
 functions are billed for (latencies assumed in ``bench/cloud.py``, CPU measured by the collect bench), and what pollers
 of an idle queue do.
 """
 
-import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from bench import report
+from cli import prices
 
-PRICES = json.loads((Path(__file__).parent / "prices.json").read_text())["prices"]
+PRICES = prices.known()["prices"]
 
 MEMORY = {"start": 0.5, "collect": 1.0}  # GB, as stacks/rekognition_batch.py gives them
 PLATFORM_LOG = 350  # bytes that Lambda itself logs of an invocation: START, END, REPORT
@@ -96,7 +95,7 @@ def main() -> None:
     idle = of_an_idle_month()
     jobs_cost, idle_cost, idle_free = dollars(jobs), dollars(idle), dollars(idle, free=True)
     minutes = usage["video_seconds"] / 60 * 1000 / usage["jobs"]
-    rekognition = minutes * PRICES["rekognition_video_minute"]["usd"]
+    rekognition = minutes * prices.usd("rekognition_video_minute")
     names = sorted({*jobs, *idle}, key=lambda name: -jobs_cost.get(name, 0))
     report.show(
         "What it costs, beside Rekognition (us-east-1, public list prices; check before quoting)",
@@ -133,7 +132,7 @@ def main() -> None:
         },
         used={"per_1000_jobs": {n: round(v, 3) for n, v in jobs.items()}, "idle_month": dict(idle)},
         assumptions={
-            "prices": "bench/prices.json",
+            "prices": "cli/prices.json",
             "jobs_in_the_drain": usage["jobs"],
             "pollers_of_an_idle_queue": POLLERS,
             "polls_per_minute_and_poller": POLLS_PER_MINUTE,

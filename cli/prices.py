@@ -1,39 +1,44 @@
-"""What Rekognition charges for a minute of stored video. What the stack itself costs is thousandths of that."""
+"""What AWS charges: every price of this project stands in ``prices.json``, with its date and where it is from.
+
+Rekognition's price for a minute of stored video is nearly all of it; what the stack itself costs is thousandths of that
+(``make bench-cost``).
+"""
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).parent.parent / "bench/prices.json"
+FILE = Path(__file__).with_name("prices.json")
+
+
+def usd(name: str, number: float = 1) -> float:
+    """Dollars for `number` of what `name` names in ``prices.json``."""
+    price = known()["prices"][name]
+    return number * float(price["usd"]) / float(price["per"])
 
 
 def per_minute(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Dollars a minute of each of `analyses`, given as ``{"segment-detection": {"SegmentTypes": ["SHOT"]}}``."""
-    analysis, segments = _prices()
+    """Dollars a minute of each of `analyses`, given as ``{"segment-detection": {"SegmentTypes": ["SHOT"]}}``.
+
+    Segments are charged by the type: shots and technical cues together cost twice what one of them does.
+    """
     return {
-        name: segments * len(parameters.get("SegmentTypes", ("SHOT",))) if name == "segment-detection" else analysis
+        name: usd("rekognition_segment_minute", len(parameters.get("SegmentTypes", ("SHOT",))))
+        if name == "segment-detection"
+        else usd("rekognition_video_minute")
         for name, parameters in analyses.items()
     }
 
 
 def as_of() -> str:
     """Which prices these are, for the line under a sum."""
-    known = _file()
-    return (
-        f"list prices in {known.get('region', 'us-east-1')}, {known.get('dated', '2026-11-23')}; check before relying"
-    )
+    return f"list prices in {known()['region']}, {known()['dated']}; check before relying"
 
 
-def _prices() -> tuple[float, float]:
-    prices = _file().get("prices", {})
-    return _usd(prices, "rekognition_video_minute", 0.10), _usd(prices, "rekognition_segment_minute", 0.05)
-
-
-def _usd(prices: Mapping[str, Any], name: str, otherwise: float) -> float:
-    return float(prices[name]["usd"]) / float(prices[name]["per"]) if name in prices else otherwise
-
-
-def _file() -> dict[str, Any]:
-    known: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
-    return known
+@cache
+def known() -> dict[str, Any]:
+    """The file: ``dated``, ``region``, ``note``, and ``prices`` by name with ``usd``, ``per``, ``source``."""
+    found: dict[str, Any] = json.loads(FILE.read_text())
+    return found

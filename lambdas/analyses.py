@@ -231,8 +231,9 @@ def canonical(parameters: Mapping[str, Any]) -> str:
 def job_id(bucket: str, key: str, etag: str, analysis: str, parameters: Mapping[str, Any]) -> str:
     """The id of the job that does `analysis` with `parameters` on one content of one key: 64 hexadecimal characters.
 
-    The same content under the same key is the same job, so nobody pays for it twice. A version id is not part of it:
-    in a versioned bucket the same bytes uploaded again would get another one.
+    However often an upload is announced, it is the same job. So is the same content uploaded again, where S3 gives it
+    the same etag (docs/limits-and-guarantees.md says where). A version id is not part of it: in a versioned bucket the
+    same bytes uploaded again would get another one. Nor is S3's CRC, which is easily forged (docs/decisions).
     """
     return _digest([bucket, key, etag, analysis, canonical(parameters)])
 

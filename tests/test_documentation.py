@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import prices
 from lambdas import collecting, results, scheduler
 
 ROOT = Path(__file__).parent.parent
@@ -44,3 +45,31 @@ def test_the_results_page_names_the_places_the_code_uses() -> None:
     assert results.result_key("clip.mp4", "face-detection") == "results/clip.mp4/face-detection.json"
     assert "`results/<video key>/<analysis>.json`" in text
     assert results.result_key("k" * 1024, "face-detection").split("/")[1] in text
+
+
+# Each text that names a price, and how it says it.
+PRICES = [
+    ("README.md", "rekognition_video_minute", 1, "about ${:.2f} per minute of video for each analysis"),
+    ("README.md", "rekognition_segment_minute", 1, "for segments ${:.2f} for each type"),
+    ("README.md", "kms_key_month", 1, "key of the stack's own (${:.0f} a month)"),
+    ("README.md", "athena_tb", 1, "Athena asks about ${:.0f} per 1,000"),
+    ("stacks/settings.py", "kms_key_month", 1, "key of the stack's own (${:.0f} a month)"),
+    ("stacks/settings.py", "athena_tb", 1, "Athena asks about ${:.0f} per 1,000"),
+    ("cli/commands/results.py", "athena_tb", 1, "Athena runs it (about ${:.0f} per TB read)"),
+    ("cli/commands/operating.py", "rekognition_video_minute", 7 / 60, "about ${:.2f} an analysis"),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "number", "said"), PRICES)
+def test_the_prices_that_texts_name_are_those_of_the_one_file(path: str, name: str, number: float, said: str) -> None:
+    text = re.sub(r"\s+", " ", (ROOT / path).read_text())
+
+    assert said.format(prices.usd(name, number)) in text
+
+
+def test_no_price_is_written_into_the_code() -> None:
+    modules = [*(ROOT / "cli").rglob("*.py"), ROOT / "bench/cost.py"]
+
+    hard_coded = [path.name for path in modules if re.search(r"\b0\.(05|10)\b(?!\d)", path.read_text())]
+
+    assert hard_coded == []

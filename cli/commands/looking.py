@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import terminal
-from cli.account import quota as ask_quota
+from cli.account import CONCURRENT_JOBS, quota as ask_quota
 from cli.errors import WrongUse
 from cli.letters import depths
 from cli.options import complete_video, with_stack
@@ -231,4 +231,6 @@ def quota(stack: Stack, as_json: bool) -> None:
     if found.refused_at and found.waiting:
         terminal.say(f"The service last said that no slot is free at {found.refused_at[:19].replace('T', ' ')} UTC.")
     if found.waiting > 100 and found.limit and found.running >= found.limit:
-        terminal.say("A higher limit is asked for in the console: Service Quotas, Amazon Rekognition.")
+        terminal.say(
+            f"AWS's pages disagree on whether it can be raised; ask for it in Service Quotas ({CONCURRENT_JOBS})."
+        )
