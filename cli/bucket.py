@@ -246,7 +246,8 @@ class Candidate:
         else:
             yield Finding("fine", ANNOUNCED, "new objects are announced to no other destination")
         state = "on" if EVENTBRIDGE in known else "off"
-        yield Finding("fine", "delivery to EventBridge", f"{state}{DELIVERY if state == 'off' else ''}")
+        needed = "; the deploy turns it on" if state == "off" and others else ""
+        yield Finding("fine", "delivery to EventBridge", f"{state}{needed}")
 
     def encryption(self, _: Stack) -> Iterator[Finding]:
         """The bucket's encryption."""
@@ -284,17 +285,15 @@ class Candidate:
         text = f"on; {f'every object is kept for {term} ({rule["Mode"]})' if rule else 'single objects may be locked'}"
         yield Finding("note", "object lock", f"{text}, and delete can't delete what is locked")
 
-    def deploy(self) -> Finding:
-        """The command that deploys a stack for this bucket."""
+    def deploy(self, *, sure: bool) -> Finding:
+        """The command that deploys a stack for this bucket; not `sure` if something could not be looked at."""
         settings = {"videos_bucket": self.bucket, **self.settings}
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         mend = self.stack.where.deploy(*words)
-        return Finding(
-            "fine", "deploy", "with these settings; written into cdk.json they hold for later deploys too", mend
-        )
-
-
-DELIVERY = "; the deploy turns it on where uploads_from=eventbridge needs it"
+        text = "with these settings; written into cdk.json they hold for later deploys too"
+        if sure:
+            return Finding("fine", "deploy", text, mend)
+        return Finding("note", "deploy", f"{text}. What could not be looked at may need more of them", mend)
 
 
 def _and(names: list[str]) -> str:

@@ -248,3 +248,20 @@ def test_before_the_deploy_there_is_nothing_to_fly_through(typed: Typed) -> None
 
     assert said.code == 2
     assert "take one" in said.err
+
+
+def test_before_the_deploy_what_may_not_be_looked_at_is_said_with_the_command(
+    aws: World, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetBucketEncryption")
+
+    monkeypatch.setattr(stack.client("s3"), "get_bucket_encryption", denied)
+
+    found = list(doctor.before_deploy(stack, "videos"))
+
+    assert ("unknown", "may not be looked at: GetBucketEncryption: AccessDenied") in [
+        (one.verdict, one.text) for one in found
+    ]
+    assert found[-1].verdict == "note"
+    assert "could not be looked at" in found[-1].text

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas.events import ask_again
 from tests import videos
@@ -234,6 +235,27 @@ def test_delete_leaves_nothing_of_a_video_and_everything_of_the_others(typist: T
     assert "There is no video" in typist("status", "neighbour.mp4", code=3).stderr
 
 
+def test_delete_erases_the_version_from_before_the_versioning(typist: Typist) -> None:
+    deployed = typist.deployed
+    deployed.drop("versions.mp4", videos.CLIP)
+    deployed.ended("versions.mp4")
+    before = {"Bucket": deployed.videos, "Key": "versions.mp4", "VersionId": "null"}
+    deployed.s3.put_bucket_versioning(Bucket=deployed.videos, VersioningConfiguration={"Status": "Enabled"})
+    try:
+        deployed.drop("versions.mp4", videos.CLIP)
+        deployed.s3.delete_object(Bucket=deployed.videos, Key="versions.mp4")
+        assert deployed.s3.get_object(**before)["ContentLength"] > 0
+
+        said = typist("delete", "versions.mp4", "--yes")
+
+        assert "S3 has nothing of it left" in said.stderr
+        with pytest.raises(ClientError, match="NoSuchVersion"):
+            deployed.s3.get_object(**before)
+        assert "versions.mp4" not in {key for _, key in objects(deployed)}
+    finally:
+        deployed.s3.put_bucket_versioning(Bucket=deployed.videos, VersioningConfiguration={"Status": "Suspended"})
+
+
 def test_a_canary_flies_the_whole_path_and_leaves_nothing_behind(typist: Typist) -> None:
     before = set(objects(typist.deployed))
 
@@ -267,7 +289,9 @@ def disable_a_mapping(deployed: Deployed) -> None:
 
 
 def silence_uploads(deployed: Deployed) -> None:
-    deployed.s3.put_bucket_notification_configuration(Bucket=deployed.videos, NotificationConfiguration={})
+    """All but EventBridge, which somebody else listens to."""
+    theirs = {"EventBridgeConfiguration": {}}
+    deployed.s3.put_bucket_notification_configuration(Bucket=deployed.videos, NotificationConfiguration=theirs)
 
 
 def narrow_the_trust(deployed: Deployed) -> None:
@@ -307,6 +331,28 @@ def test_the_doctor_finds_what_broke_and_its_command_mends_it(typist: Typist, pl
     typist.aws(found["mend"])
     time.sleep(1)
     typist("doctor")
+
+
+def test_mending_the_notifications_has_kept_what_was_there(typist: Typist) -> None:
+    known = typist.deployed.s3.get_bucket_notification_configuration(Bucket=typist.deployed.videos)
+
+    assert known["EventBridgeConfiguration"] == {}
+    assert len(known["QueueConfigurations"]) == 1
+
+
+def test_before_a_deploy_a_bucket_is_looked_at_without_a_stack(typist: Typist) -> None:
+    typist.deployed.s3.create_bucket(Bucket="before-any-stack")
+    topic = typist.deployed.cloud.client("sns").create_topic(Name="theirs")["TopicArn"]
+    theirs = {"TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}]}
+    typist.deployed.s3.put_bucket_notification_configuration(
+        Bucket="before-any-stack", NotificationConfiguration=theirs
+    )
+
+    findings = {one["subject"]: one for one in typist.json("doctor", "--before-deploy", "before-any-stack", "--json")}
+
+    assert topic in findings["uploads are announced"]["text"]
+    assert findings["deploy"]["mend"].endswith("-c videos_bucket=before-any-stack -c uploads_from=eventbridge")
+    typist.deployed.s3.delete_bucket(Bucket="before-any-stack")
 
 
 def test_after_all_that_was_broken_and_mended_a_video_still_gets_its_faces(typist: Typist) -> None:
