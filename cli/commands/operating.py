@@ -143,7 +143,7 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
     if left:
         for one in left:
             click.echo(f"{terminal.printable(one.thing.address)}\t{one.why}", err=True)
-        raise CliError(f"{many(len(left), 'object')} of {key} left.", stack.where.command("delete", key))
+        raise CliError(f"S3 still has {many(len(left), 'object')} of {key}.", stack.where.command("delete", key))
     terminal.say(f"Deleted: {what}. S3 has nothing of it left.")
     terminal.say(
         "Its name stays for a while in dead letters (14 days), backups (35 days) and logs; copies on other machines "
