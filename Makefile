@@ -1,15 +1,23 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help setup extras demo cloud cloud-stop cloud-status check test fix synth \
+.PHONY: help setup lock licences extras demo cloud cloud-stop cloud-status quick check test fix synth \
   histories histories-planted bench bench-start bench-collect bench-drain bench-cost bench-engines bench-report screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
+# Node.js may be there (tools/setup), and `cdk` runs `python3 app.py`.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is needed, into this folder only; quick when it is there
 	@tools/setup
+
+lock: ## The locks anew, after a pin in pyproject.toml was changed [ARGS=--upgrade]
+	@tools/lock $(ARGS)
+
+licences: setup ## The licence of everything that is installed; fails where a copyleft one has no reason beside it
+	@.venv/bin/python -m tools.licences
 
 # EXTRAS: text labels moderation search
 extras: setup ## Install engines of the local cloud beyond faces and segments [EXTRAS='text labels moderation search']
@@ -38,8 +46,15 @@ cloud-status: setup ## Whether the local cloud runs, where, and its outputs
 cloud-stop: ## End the local cloud and remove everything in it
 	@if [ -x .venv/bin/python ]; then $(LOCALCLOUD) down; fi
 
+quick: setup ## Style, types and the tests that start no process: before each commit
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/python -m pytest -q tests/lambdas tests/queries tests/tools
+
 check: setup ## Everything that must hold: style, types, and all tests, end to end (what CI runs)
 	@tools/extras text labels moderation search
+	@tools/lock --check
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
@@ -53,8 +68,7 @@ fix: setup ## Let the formatter and the linter mend what they can
 	@.venv/bin/ruff format .
 
 synth: setup ## The CloudFormation template, in cdk.out/ [ARGS='-c key=value']
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 \
-	  node_modules/.bin/cdk synth --quiet --no-notices $(ARGS)
+	@node_modules/.bin/cdk synth --quiet --no-notices $(ARGS)
 
 histories: setup ## 10,000 generated histories against the handlers [HISTORIES=number]
 	@.venv/bin/python -m tests.histories --histories $(or $(HISTORIES),10000)

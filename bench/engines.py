@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from bench import report
 from localcloud.rekognition.engines.looking import EXTRAS, LOOKERS, Look, look_at
 from localcloud.rekognition.engines.models import MADE
 from localcloud.rekognition.video import Video
+from tools.installed import installed_with
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIP = ROOT / "localcloud/clip/two-portraits.mp4"
@@ -147,9 +149,11 @@ def peak() -> float:
 
 def megabytes(extra: str) -> float:
     """What the files of an extra's packages take, and of the models made for it."""
-    pins = (ROOT / f"requirements-extra-{extra}.txt").read_text().splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = project["dependency-groups"]
+    always = installed_with([*project["project"]["dependencies"], *groups["deploy"], *groups["local"], *groups["dev"]])
     size = 0
-    for name in sorted({pin.split("==")[0] for pin in pins if pin and not pin.startswith("#")}):
+    for name in installed_with(groups[extra]) - always:
         distribution = importlib.metadata.distribution(name)
         paths = [Path(str(distribution.locate_file(file))) for file in distribution.files or ()]
         size += sum(path.stat().st_size for path in paths if path.is_file())

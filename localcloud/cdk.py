@@ -123,9 +123,7 @@ def _environment() -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "NO_COLOR": "1",
-        # Banners about Node's age would push what went wrong out of sight. package.json says which Node will do.
         "NODE_NO_WARNINGS": "1",
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20,21",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 

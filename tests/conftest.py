@@ -1,9 +1,15 @@
 """What holds for every test: no test can reach a real account, or any machine but this one, however careless."""
 
+import os
 import socket
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Node.js may be there, where tools/setup brought it: CDK's library and command start it.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 

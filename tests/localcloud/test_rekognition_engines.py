@@ -2,9 +2,11 @@
 
 import importlib.util
 import json
+import re
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +31,7 @@ from localcloud.rekognition.engines.search import faces_in, similarity
 from localcloud.rekognition.engines.taxonomy import ANCESTORS, COCO, THINGS, labels
 from localcloud.rekognition.engines.timecode import smpte
 from localcloud.rekognition.filters import LabelFilter, TextFilter, shared_area
+from localcloud.supervisor import CHECKOUT
 from tests import videos
 from tests.localcloud.conftest import Endpoint
 
@@ -463,12 +466,11 @@ def test_celebrities_have_no_engine_and_the_job_says_so() -> None:
     assert outcome.failure == "There is no local engine for celebrity-recognition."
 
 
-def test_every_extra_has_a_list_of_pins_and_an_engine() -> None:
-    root = Path(__file__).resolve().parents[2]
+def test_every_extra_has_a_group_of_pins_and_an_engine() -> None:
+    groups = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["dependency-groups"]
+    [known] = re.findall(r'^known="(.*)"$', (CHECKOUT / "tools/extras").read_text(), re.MULTILINE)
 
-    assert {path.stem.removeprefix("requirements-extra-") for path in root.glob("requirements-extra-*.txt")} == set(
-        EXTRAS.values()
-    )
+    assert set(known.split()) == set(EXTRAS.values()) <= set(groups)
     assert set(EXTRAS) < set(LOOKERS)
 
 

