@@ -46,15 +46,18 @@ SEQUENCER_WIDTH = 32
 def uploads_in(body: str) -> list[Upload]:
     """The uploads that one message of the uploads queue announces: all its records, keys decoded.
 
-    S3's own test message (sent when notifications are switched on) announces none.
+    Takes S3's event notification, and the event of the same that S3 sends to EventBridge. S3's own test message (sent
+    when notifications are switched on) announces none.
 
     Raises:
-        MalformedEvent: the body is not an S3 event notification.
+        MalformedEvent: the body is neither.
     """
     event = _json(body)
     if event.get("Event") == "s3:TestEvent":
         return []
     try:
+        if event.get("source") == "aws.s3":
+            return [_from_eventbridge(event)] if event["detail-type"] == "Object Created" else []
         return [_upload(record) for record in event["Records"] if record["eventName"].startswith("ObjectCreated:")]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MalformedEvent(f"not an S3 event notification ({type(error).__name__}: {error}): {body[:500]}") from error
@@ -68,9 +71,28 @@ def _upload(record: Mapping[str, Any]) -> Upload:
         etag=thing["eTag"].strip('"'),
         size=int(thing["size"]),
         uploaded_at=record["eventTime"],
-        sequencer=str(thing.get("sequencer", "")).upper().zfill(SEQUENCER_WIDTH),
+        sequencer=_sequencer(thing),
         version_id=thing.get("versionId") or None,
     )
+
+
+def _from_eventbridge(event: Mapping[str, Any]) -> Upload:
+    """Amazon S3 User Guide, "EventBridge event message structure". The key is the plain key there, not URL-encoded."""
+    thing = event["detail"]["object"]
+    return Upload(
+        bucket=event["detail"]["bucket"]["name"],
+        key=thing["key"],
+        etag=thing["etag"].strip('"'),
+        size=int(thing["size"]),
+        # Whole seconds here, thousandths in a notification: one form, so that text compares as time does.
+        uploaded_at=event["time"] if "." in event["time"] else event["time"].replace("Z", ".000Z"),
+        sequencer=_sequencer(thing),
+        version_id=thing.get("version-id") or None,
+    )
+
+
+def _sequencer(thing: Mapping[str, Any]) -> str:
+    return str(thing.get("sequencer", "")).upper().zfill(SEQUENCER_WIDTH)
 
 
 def finished_in(body: str) -> Finished | NotOurs:

@@ -1,15 +1,23 @@
 """AWS's messages become values at the door, and only there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lambdas.errors import MalformedEvent
-from lambdas.events import Finished, NotOurs, ask_again, finished_in, notifications_in, uploads_in
+from lambdas.events import Finished, NotOurs, Upload, ask_again, finished_in, notifications_in, uploads_in
 
 EVENTS = Path(__file__).parent.parent / "events"
+
+
+HALF = (
+    '{"source": "aws.s3"}',
+    '{"source": "aws.s3", "detail-type": "Object Created"}',
+    '{"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {"name": "b"}, "object": {"key": 1}}}',
+)
 
 
 def text(name: str) -> str:
@@ -53,7 +61,50 @@ def test_s3s_test_event_announces_nothing() -> None:
     assert uploads_in(text("s3_test_event")) == []
 
 
-@pytest.mark.parametrize("body", ["", "nonsense", "[]", "{}", '{"Records": [{}]}', '{"Records": 1}', "null"])
+def test_awss_example_of_an_event_by_eventbridge_is_an_upload() -> None:
+    [upload] = uploads_in(text("eventbridge_object_created"))
+
+    assert upload == Upload(
+        bucket="amzn-s3-demo-bucket1",
+        key="example-key",
+        etag="b1946ac92492d2347c6235b4d2611184",
+        size=5,
+        uploaded_at="2021-11-12T00:00:00.000Z",
+        sequencer="0000000000000000617F08299329D189",
+        version_id="IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
+    )
+
+
+def test_eventbridges_keys_are_plain_and_stay_so() -> None:
+    [upload] = uploads_in(text("eventbridge_object_created_with_odd_key"))
+
+    assert upload.key == "in/a b+c&d%e'日本😀//f%2B.mp4"
+    assert upload.version_id is None
+
+
+def test_an_upload_is_the_same_whichever_way_it_is_announced() -> None:
+    notified: dict[str, Any] = json.loads(text("s3_multipart_upload_to_versioned_bucket"))
+    event: dict[str, Any] = json.loads(text("eventbridge_object_created"))
+    thing = notified["Records"][0]["s3"]["object"]
+    event["detail"]["bucket"]["name"] = "videos"
+    event["detail"]["object"] = {
+        "key": thing["key"],
+        "size": thing["size"],
+        "etag": thing["eTag"],
+        "version-id": thing["versionId"],
+        "sequencer": thing["sequencer"].lower(),
+    }
+
+    [one], [other] = uploads_in(json.dumps(notified)), uploads_in(json.dumps(event))
+
+    assert replace(one, uploaded_at="") == replace(other, uploaded_at="")
+
+
+def test_what_else_s3_tells_eventbridge_is_no_upload() -> None:
+    assert uploads_in(text("eventbridge_object_deleted")) == []
+
+
+@pytest.mark.parametrize("body", ["", "nonsense", "[]", "{}", '{"Records": [{}]}', '{"Records": 1}', "null", *HALF])
 def test_what_is_no_s3_event_is_refused(body: str) -> None:
     with pytest.raises(MalformedEvent):
         uploads_in(body)
