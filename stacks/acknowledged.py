@@ -3,6 +3,8 @@
 from aws_cdk import Acknowledgment, Stack, Validations, aws_s3 as s3
 from constructs import IConstruct
 
+from stacks.permissions import WRITES
+
 ACCESS_LOGS = "Access logs need a bucket of their own, and cost; who wants them adds CloudTrail data events."
 RUNTIME = "3.13 is the newest runtime on which all of the code is tested, in the local cloud too."
 REKOGNITION = "Rekognition's operations on stored video have no resource type."
@@ -24,10 +26,7 @@ def findings(stack: Stack, *, videos: s3.IBucket, results: s3.IBucket) -> None:
     _acknowledge(stack.node.find_child("StartAnalysisRole"), (f"IAM5[Resource::{_arn(stack, videos)}/*]", OBJECTS))
     _acknowledge(
         stack.node.find_child("CollectResultsRole"),
-        *(
-            (f"IAM5[Resource::{_arn(stack, results)}/{prefix}/*]", OBJECTS)
-            for prefix in ("results", "rows", "jobs", "superseded", "collecting")
-        ),
+        *((f"IAM5[Resource::{_arn(stack, results)}/{prefix}/*]", OBJECTS) for prefix in WRITES),
     )
     _acknowledge(stack.node.find_child("Publisher"), ("IAM5[Action::kms:GenerateDataKey*]", DATA_KEYS))
     if reference := stack.node.try_find_child("KeyReference"):

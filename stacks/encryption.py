@@ -16,6 +16,10 @@ def customer_managed_key(scope: Construct, id: str, *, settings: Settings) -> km
     this_account = {"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}}
     for service in ("s3", "sns"):  # S3 and SNS send to encrypted queues
         _use(key, f"{service}.amazonaws.com", this_account)
+    if settings.uploads_from == "eventbridge":
+        # As the EventBridge User Guide has it ("Event bus targets", encrypted queues), without a condition: source
+        # account and ARN are known to silence it on encrypted topics. The queue's policy names the account.
+        _use(key, "events.amazonaws.com", {})
     logs = Stack.of(scope).format_arn(service="logs", resource="*")
     _use(
         key,
@@ -35,6 +39,6 @@ def _use(key: kms.Key, service: str, conditions: dict[str, dict[str, str]], *mor
             principals=[iam.ServicePrincipal(service)],
             actions=["kms:Decrypt", "kms:GenerateDataKey", *more],
             resources=["*"],  # in a key's policy: this key
-            conditions=conditions,
+            conditions=conditions or None,
         )
     )

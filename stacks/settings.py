@@ -47,6 +47,7 @@ LOG_RETENTION_DAYS = (
 ROOM_FOR_CHOICES = 3000
 
 UPLOAD_CHOICES = ("metadata", "tags", "both", "none")
+UPLOADS_FROM = ("notifications", "eventbridge")
 
 
 class WrongSetting(ValueError):
@@ -66,6 +67,13 @@ class Settings:
     )
     videos_bucket: str = _setting(
         "", "Name of an existing bucket (same account and region) to take videos from. Empty: the stack makes one."
+    )
+    videos_key_arn: str = _setting(
+        "", "ARN of the KMS key that this existing bucket is encrypted with. Empty: it has none, or one that AWS owns."
+    )
+    uploads_from: str = _setting(
+        "notifications",
+        "How new videos are heard of: S3's `notifications`, or `eventbridge`, for a bucket that announces to others.",
     )
     video_extensions: tuple[str, ...] = _setting(
         (".mp4", ".mov"), "What counts as a video, in any case. Other objects are ignored."
@@ -120,7 +128,37 @@ class Settings:
         names = {name for choice in self.choices for name in choice} | set(self.uploaders_choose_from)
         return [analysis for name, analysis in CATALOGUE.items() if name in names]
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the functions are told of the settings, as environment variables."""
+        return {
+            "VIDEO_EXTENSIONS": ",".join(self.video_extensions),
+            "MAX_RUNNING_JOBS": str(self.max_running_jobs),
+            "ANALYSES": json.dumps(self.analyses, separators=(",", ":")),
+            "ROUTES": json.dumps(self.routes, separators=(",", ":")),
+            "UPLOAD_CHOICE": self.upload_choice,
+            "ALLOWED_ANALYSES": ",".join(self.allowed_analyses),
+        }
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What the command line is told of the settings, as outputs of the stack."""
+        return {
+            **({"VideosKeyArn": self.videos_key_arn} if self.videos_key_arn else {}),  # an output can't be empty
+            "UploadsFrom": self.uploads_from,
+            "VideoExtensions": ",".join(self.video_extensions),
+            "Analyses": json.dumps(self.analyses),
+            "Routes": json.dumps(self.routes),
+            "UploadChoice": self.upload_choice,
+            "AllowedAnalyses": ",".join(self.uploaders_choose_from) or "none",
+        }
+
     def __post_init__(self) -> None:
+        if self.videos_key_arn and not self.videos_bucket:
+            raise WrongSetting(
+                f"videos_key_arn is {self.videos_key_arn!r}; it takes the key of an existing bucket, and videos_bucket "
+                "is empty (a bucket that the stack makes gets a key by customer_managed_key)"
+            )
         used = len(json.dumps([self.analyses, self.routes]).encode())
         if used > ROOM_FOR_CHOICES:
             raise WrongSetting(
@@ -195,6 +233,15 @@ def _bucket(key: str, value: Any) -> str:
     raise _wrong(key, value, "it takes a bucket's name (3 to 63 of a-z, 0-9, '.' and '-'), not an ARN or an address")
 
 
+def _key_arn(key: str, value: Any) -> str:
+    # Key ids are UUIDs; a multi-region key's begins with mrk- (AWS KMS Developer Guide, "Key identifiers").
+    arn = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    if isinstance(value, str) and (not value or re.fullmatch(arn, value)):
+        return value
+    hint = ", not of an alias: a grant on an alias lets nobody use its key" if ":alias/" in str(value) else ""
+    raise _wrong(key, value, f"it takes the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID){hint}")
+
+
 def _extensions(key: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.replace(",", " ").split()
@@ -237,10 +284,13 @@ def _routes(key: str, value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(routes.values())
 
 
-def _upload_choice(key: str, value: Any) -> str:
-    if value in UPLOAD_CHOICES:
-        return str(value)
-    raise _wrong(key, value, f"it takes {' or '.join(UPLOAD_CHOICES)}")
+def _one_of(*words: str) -> Callable[[str, Any], str]:
+    def read(key: str, value: Any) -> str:
+        if value in words:
+            return str(value)
+        raise _wrong(key, value, f"it takes {' or '.join(words)}")
+
+    return read
 
 
 def _allowed(key: str, value: Any) -> tuple[str, ...]:
@@ -275,10 +325,12 @@ def _analyses(key: str, value: Any) -> dict[str, dict[str, Any]]:
 _READ: Mapping[str, Callable[[str, Any], Any]] = {
     "stack_name": _stack_name,
     "videos_bucket": _bucket,
+    "videos_key_arn": _key_arn,
+    "uploads_from": _one_of(*UPLOADS_FROM),
     "video_extensions": _extensions,
     "analyses": _analyses,
     "routes": _routes,
-    "upload_choice": _upload_choice,
+    "upload_choice": _one_of(*UPLOAD_CHOICES),
     "allowed_analyses": _allowed,
     "max_running_jobs": _count,
     "retain_data": _flag,

@@ -49,7 +49,8 @@ def test_one_synth_needs_nothing_and_every_finding_is_explained(synth) -> None:
 def test_so_with_every_setting_turned_the_other_way(synth) -> None:
     done, out = synth(
         *("-c", "stack_name=Second", "-c", "videos_bucket=our-videos", "-c", "retain_data=false"),
-        *("-c", "customer_managed_key=true"),
+        *("-c", "customer_managed_key=true", "-c", "uploads_from=eventbridge"),
+        *("-c", "videos_key_arn=arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"),
     )
 
     assert done.returncode == 0, done.stderr

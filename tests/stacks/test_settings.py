@@ -11,6 +11,8 @@ import pytest
 from stacks.settings import Settings, WrongSetting
 
 ROOT = Path(__file__).parent.parent.parent
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+MULTI_REGION_KEY = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 
 
 def test_nothing_given_is_the_defaults() -> None:
@@ -47,6 +49,9 @@ def test_cdks_own_context_is_not_ours() -> None:
         ({"query_scan_limit_gb": "50"}, "query_scan_limit_gb", 50),
         ({"stack_name": "Second"}, "stack_name", "Second"),
         ({"videos_bucket": "our-videos"}, "videos_bucket", "our-videos"),
+        ({"videos_bucket": "b-1", "videos_key_arn": KEY}, "videos_key_arn", KEY),
+        ({"videos_bucket": "b-1", "videos_key_arn": MULTI_REGION_KEY}, "videos_key_arn", MULTI_REGION_KEY),
+        ({"uploads_from": "eventbridge"}, "uploads_from", "eventbridge"),
         ({"customer_managed_key": "true"}, "customer_managed_key", True),
     ],
 )
@@ -66,6 +71,11 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
         ({"video_extensions": "mp4"}, "video_extensions is 'mp4'; it takes extensions with their dot"),
         ({"video_extensions": []}, "video_extensions is []"),
         ({"videos_bucket": "arn:aws:s3:::b"}, "videos_bucket is 'arn:aws:s3:::b'; it takes a bucket's name"),
+        ({"videos_key_arn": KEY}, "it takes the key of an existing bucket, and videos_bucket is empty"),
+        ({"videos_bucket": "b-1", "videos_key_arn": KEY.split("/")[1]}, "it takes the ARN of a key (arn:aws:kms:REG"),
+        ({"videos_bucket": "b-1", "videos_key_arn": f"{KEY}0"}, "it takes the ARN of a key"),
+        ({"videos_bucket": "b-1", "videos_key_arn": KEY.replace("key/", "alias/")}, "not of an alias"),
+        ({"uploads_from": "sns"}, "uploads_from is 'sns'; it takes notifications or eventbridge"),
         ({"max_running_jobs": "-1"}, "max_running_jobs is '-1'; it takes a whole number, 0 or more"),
         ({"max_running_jobs": True}, "max_running_jobs is True"),
         ({"stack_name": "my stack"}, "stack_name is 'my stack'; it takes letters"),
@@ -107,6 +117,8 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
     assert documented == {
         "stack_name": "RekognitionBatch",
         "videos_bucket": '""',
+        "videos_key_arn": '""',
+        "uploads_from": "notifications",
         "video_extensions": '[".mp4", ".mov"]',
         "analyses": '{"face-detection": {"FaceAttributes": "DEFAULT"}}',
         "routes": "[]",
