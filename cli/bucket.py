@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.findings import Finding, aws
+from cli.findings import Finding, aws, restore
 from cli.stack import Stack
 
 EVENTBRIDGE = "EventBridgeConfiguration"  # in a bucket's notifications: everything goes to EventBridge as well
@@ -108,7 +108,7 @@ def announced_by_eventbridge(stack: Stack, queue: str) -> Iterator[Finding]:
         yield Finding("wrong", ANNOUNCED, f"the rule {mine[0]['Name']} is disabled", mend)
     else:
         text = f"no EventBridge rule sends new objects of {stack.videos} to the uploads queue"
-        yield Finding("wrong", ANNOUNCED, text, stack.where.deploy("--revert-drift"))
+        yield Finding("wrong", ANNOUNCED, text, restore(stack))
 
 
 def _matches(pattern: Mapping[str, Any], bucket: str) -> bool:
@@ -164,7 +164,8 @@ def encrypted(stack: Stack) -> Iterator[Finding]:
         yield Finding("unknown" if not wanted else "wrong", ENCRYPTION, known.trouble)
     elif wanted and wanted != setting and not _may_decrypt(stack, wanted):
         text = f"{stack.videos} encrypts with {wanted}, which the starting function may not use: nothing can be read"
-        yield Finding("wrong", ENCRYPTION, text, stack.where.deploy("-c", f"videos_key_arn={wanted}"))
+        mend = restore(stack) if _own(stack) else stack.where.deploy("-c", f"videos_key_arn={wanted}")
+        yield Finding("wrong", ENCRYPTION, text, mend)
     elif setting and not wanted:
         text = f"{stack.videos} does not encrypt with the setting's videos_key_arn by default; older objects may"
         yield Finding("note", ENCRYPTION, text)
@@ -172,6 +173,15 @@ def encrypted(stack: Stack) -> Iterator[Finding]:
         yield Finding("fine", ENCRYPTION, f"by {wanted or 'keys of AWS'}")
     if known.kms:
         yield Finding("note", SAME, ONCE)
+
+
+def _own(stack: Stack) -> bool:
+    """Whether the stack has made the bucket, so that its key is not up to a setting but was changed by hand."""
+    try:
+        made = stack.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
+    except ClientError:
+        return False
+    return any(one.get("PhysicalResourceId") == stack.videos for one in made)
 
 
 def _may_decrypt(stack: Stack, key: str) -> bool:

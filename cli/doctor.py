@@ -98,9 +98,13 @@ def queue_policies(stack: Stack) -> Iterator[Finding]:
     """Who may write to the queues."""
     account = _account(stack)
     topic = stack.output("JobFinishedTopic")
-    uploads = "events.amazonaws.com" if _by_eventbridge(stack) else "s3.amazonaws.com"
+    uploads, whose = "s3.amazonaws.com", {"StringEquals": {"aws:SourceAccount": account}}
+    if _by_eventbridge(stack):
+        partition = topic.split(":")[1]
+        rules = f"arn:{partition}:events:{stack.region}:{account}:rule/*"
+        uploads, whose = "events.amazonaws.com", {"ArnLike": {"aws:SourceArn": rules}}
     for name, service, condition in (
-        ("UploadsQueue", uploads, {"StringEquals": {"aws:SourceAccount": account}}),
+        ("UploadsQueue", uploads, whose),
         ("FinishedQueue", "sns.amazonaws.com", {"ArnEquals": {"aws:SourceArn": topic}}),
     ):
         subject = f"{service.partition('.')[0].upper()} may write to {name}"

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from cli import bucket, doctor
 from cli.findings import Finding, run
 from cli.stack import Stack, Where
+from stacks.settings import Settings
 from tests.cli.conftest import Said
 from tests.world import REGION, World
 
@@ -154,7 +155,9 @@ def encrypt(aws: World, name: str, key: str | None) -> None:
 
 
 def role_of_the_starting_function(stack: Stack, monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
-    """Give the stack a starting function whose role may decrypt with these keys."""
+    """Give the stack a starting function whose role may decrypt with these keys, and a bucket that was there before."""
+    made = {"StackResources": [{"PhysicalResourceId": "results"}]}
+    monkeypatch.setattr(stack.client("cloudformation"), "describe_stack_resources", lambda StackName: made)
     iam = stack.client("iam")
     iam.create_role(RoleName="start", AssumeRolePolicyDocument="{}")
     grant = {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": list(keys) or "arn:aws:kms:::none"}
@@ -176,6 +179,19 @@ def test_a_key_that_the_stack_was_not_told_of_is_named_with_its_setting(
     assert found[bucket.ENCRYPTION].verdict == "wrong"
     assert found[bucket.ENCRYPTION].mend == f"npx cdk deploy --all -c videos_key_arn={key}"
     assert "ETags are no MD5" in found[bucket.SAME].text
+
+
+def test_a_bucket_of_the_stacks_own_whose_key_was_changed_by_hand_gets_its_own_back(
+    aws: World, stack: Stack, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encrypt(aws, "videos", key)
+    role_of_the_starting_function(stack, monkeypatch)
+    made = {"StackResources": [{"PhysicalResourceId": "videos"}]}
+    monkeypatch.setattr(stack.client("cloudformation"), "describe_stack_resources", lambda StackName: made)
+
+    found = next(bucket.encrypted(stack))
+
+    assert found.mend == "npx cdk deploy --all --revert-drift"
 
 
 @pytest.mark.parametrize("by", ["setting", "own key"])
@@ -221,6 +237,8 @@ def test_before_the_deploy_a_busy_bucket_is_told_the_settings_it_needs(aws: Worl
     assert found["object lock"]["verdict"] == "note"
     wanted = f"-c videos_bucket=shared -c uploads_from=eventbridge -c videos_key_arn={key}"
     assert found["deploy"]["mend"] == f"npx cdk deploy --all {wanted}"
+    settings = Settings.from_context(dict(word.split("=", 1) for word in shlex.split(wanted) if "=" in word))
+    assert (settings.uploads_from, settings.videos_key_arn) == ("eventbridge", key)
 
 
 def test_before_the_deploy_a_plain_bucket_needs_its_name_alone(aws: World, typed: Typed) -> None:
