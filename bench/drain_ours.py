@@ -110,7 +110,7 @@ class Drain:
         self.world = world
         self._next_end = float("inf")
         self.uploads = Poller(platform, "uploads", self._on_uploads, batch=10, concurrency=5)
-        self.finished = Poller(platform, "finished", self._on_finished, batch=1, concurrency=10)
+        self.finished = Poller(platform, "finished", self._on_finished, batch=1, concurrency=6)
         world.rekognition.publish = self._published
 
     def run(self, progress: Callable[[int], None]) -> None:

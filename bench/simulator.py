@@ -53,6 +53,17 @@ class Simulation:
         self._main.release()
         me.baton.acquire()
 
+    def park(self) -> Act:
+        """What makes the work that calls ``wait`` next go on; call it at most once."""
+        me = _current.worker
+        return lambda: self.at(self._now, lambda: self._switch_to(me))
+
+    def wait(self) -> None:
+        """Let others go on until what ``park`` gave is called."""
+        me = _current.worker
+        self._main.release()
+        me.baton.acquire()
+
     def run(self, done: Callable[[], bool]) -> None:
         """Do what is due, in order, until `done` or nothing is left.
 
@@ -81,12 +92,69 @@ class Simulation:
         self._main.release()
 
 
+class Executor:
+    """Stands for ThreadPoolExecutor in virtual time, as far as one piece of work at a time is concerned."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._under_way: list[_Future] = []
+
+    def __enter__(self) -> "Executor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for future in self._under_way:
+            future.wait()
+
+    def submit(self, call: Callable[..., Any], *arguments: Any) -> "_Future":
+        """Do it beside what the caller does."""
+        future = _Future(self._simulation, lambda: call(*arguments))
+        self._under_way = [future]
+        return future
+
+
+class _Future:
+    def __init__(self, simulation: Simulation, work: Act) -> None:
+        self._simulation = simulation
+        self._work = work
+        self._done = False
+        self._value: Any = None
+        self._error: Exception | None = None
+        self._waiter: Act | None = None
+        self._label = _current.worker.label
+        simulation.spawn(simulation.now(), self._run)
+
+    def _run(self) -> None:
+        _current.worker.label = self._label
+        try:
+            self._value = self._work()
+        except Exception as error:
+            self._error = error
+        self._done = True
+        if self._waiter:
+            self._waiter()
+
+    def wait(self) -> None:
+        """Let time pass until it is done."""
+        if not self._done:
+            self._waiter = self._simulation.park()
+            self._simulation.wait()
+
+    def result(self) -> Any:
+        """What came of it, once it is done."""
+        self.wait()
+        if self._error:
+            raise self._error
+        return self._value
+
+
 class _Worker:
     """A thread that does one piece of work after the other."""
 
     def __init__(self, simulation: Simulation) -> None:
         self.baton = threading.Semaphore(0)
         self.work: SimpleQueue[Act] = SimpleQueue()
+        self.label = 0  # whatever the work calls itself; what an Executor does carries it on
         self._simulation = simulation
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -107,3 +175,8 @@ class _Current(threading.local):
 
 
 _current = _Current()
+
+
+def current() -> _Worker | None:
+    """Whose turn it is; None in the main loop."""
+    return getattr(_current, "worker", None)

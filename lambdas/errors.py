@@ -8,6 +8,8 @@ AnalysisError
 ├── NoFreeSlot          the account is running all the jobs it may       wait; nothing is wrong
 ├── SlowDown            too many calls a second                          in a moment
 ├── ServiceTrouble      Rekognition, or the way to it, is failing        later
+├── CollectionDenied    this stack may not read a job's results          later; an operator has to allow it
+├── EventRefused        EventBridge did not take an event                later
 ├── PageTokenExpired    a page token outlived its 24 hours               at once, from page one
 └── JobForgotten        Rekognition does not know the job (any more)     with a new attempt
 """
@@ -43,6 +45,14 @@ class SlowDown(AnalysisError):
 
 class ServiceTrouble(AnalysisError):
     """Rekognition failed to answer, or answered with a fault of its own."""
+
+
+class CollectionDenied(AnalysisError):
+    """The collecting function is not allowed to read a job's results; the text is the reason people read."""
+
+
+class EventRefused(AnalysisError):
+    """EventBridge did not take an event, asked several times."""
 
 
 class PageTokenExpired(AnalysisError):

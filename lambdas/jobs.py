@@ -5,6 +5,10 @@
        │  └─▶ REJECTED ◀──┤                     ├──▶ FAILED      (a lasting reason)
        └────── release ◀──┴── another attempt ◀─┘                (a passing reason)
 
+An end is left for three reasons only: REJECTED ─▶ WAITING, its content was uploaded again; REJECTED ─▶ COLLECTING,
+Rekognition had accepted a Start whose answer was lost, and says that it is done; SUCCEEDED ─▶ COLLECTING or WAITING,
+its result had been replaced and is wanted back.
+
 A job is RUNNING from the moment it is claimed, so that a crash between the claim and the record of Rekognition's answer
 leaves a trace: RUNNING without ``rekognition_job_id``.
 
@@ -33,6 +37,8 @@ State = Literal["WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJE
 FINAL: frozenset[State] = frozenset({"SUCCEEDED", "FAILED", "REJECTED"})
 
 CLAIM_IS_STALE = 120.0  # seconds; twice what the starting function may run
+
+COLLECTED_EVERY = 60.0  # seconds between two notes that collecting works, in one execution environment
 
 BY_STATE = "ByState"
 BY_VIDEO = "ByVideo"
@@ -122,6 +128,7 @@ class Jobs:
         self._dynamodb = dynamodb
         self._table = table
         self._clock = clock
+        self._collected_noted = float("-inf")
 
     # reading
 
@@ -280,7 +287,7 @@ class Jobs:
     # collecting
 
     def begin_collecting(self, job: Job, rekognition_job_id: str, owner: str, until: float) -> Job | None:
-        """Take a job that Rekognition has finished, to collect its results; None if somebody else is at it."""
+        """Take a job that Rekognition has finished, to collect its results; None if another invocation is at it."""
         return self._change(
             job.job_id,
             {
@@ -294,17 +301,35 @@ class Jobs:
             **{"attempt": job.attempt, "from": job.state, "now": iso(self._clock.now())},
         )
 
-    def checkpoint(self, job: Job, checkpoint: str, until: float | None) -> bool:
-        """Write down how far collecting has come; `until` renews the lease, None gives it up (somebody goes on).
+    def checkpoint(self, job: Job, checkpoint: str, until: float) -> bool:
+        """Write down how far collecting has come, and renew the lease.
 
-        False if the lease was lost meanwhile: then stop, somebody else is at it.
+        False if the lease was lost meanwhile: then stop, another invocation goes on.
         """
-        lease = iso(until) if until is not None else None
-        return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": lease, "due_at": lease or iso(0)})
+        return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": iso(until), "due_at": iso(until)})
+
+    def renew_lease(self, job: Job, until: float) -> bool:
+        """Hold a job that is being collected for longer; False if the lease was lost meanwhile."""
+        return self._still_mine(job, {"lease_until": iso(until), "due_at": iso(until)})
+
+    def stop_collecting(self, job: Job, checkpoint: str | None, poll_at: float, reason: str | None = None) -> bool:
+        """Give up the lease, so that another invocation goes on from `checkpoint` (None: from page one).
+
+        False if the lease was lost meanwhile.
+        """
+        why = {} if reason is None else {"reason": reason[:1000]}
+        return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": None, "due_at": iso(poll_at)} | why)
 
     def succeed(self, job: Job, **outcome: Any) -> bool:
-        """The end everybody wants; `outcome` names where the results are and how many there are."""
+        """The end that is wanted; `outcome` names where the results are and how many there are."""
         return self._still_mine(job, {**self._state("SUCCEEDED"), **_OVER, "reason": None, **outcome})
+
+    def note_collected(self) -> None:
+        """Remember that collecting works: ``collected_at`` in ``scheduler()``, written once a minute at most."""
+        now = self._clock.now()
+        if now - self._collected_noted >= COLLECTED_EVERY:
+            self._collected_noted = now
+            self._update(SCHEDULER, {"collected_at": iso(now)})
 
     def _still_mine(self, job: Job, changes: Mapping[str, Any]) -> bool:
         changed = self._change(

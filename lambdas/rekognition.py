@@ -6,9 +6,10 @@ Limits, errors and the life of tokens are those of the Amazon Rekognition Develo
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lambdas.analyses import CATALOGUE
 from lambdas.errors import (
     CannotStart,
+    CollectionDenied,
     JobForgotten,
     NoFreeSlot,
     PageTokenExpired,
@@ -113,7 +115,7 @@ class Rekognition:
         """One page of a job's results.
 
         Raises:
-            JobForgotten, PageTokenExpired, ServiceTrouble
+            JobForgotten, PageTokenExpired, CollectionDenied, SlowDown, ServiceTrouble
         """
         analysis = CATALOGUE[job.analysis]
         request: dict[str, Any] = {"JobId": rekognition_job_id, "MaxResults": PAGE_ROWS}
@@ -137,12 +139,21 @@ class Rekognition:
             rest=values,
         )
 
-    def pages(self, job: "Job", rekognition_job_id: str, first: Page) -> Iterator[Page]:
-        """`first` and every page after it. While one is being used, the next is being fetched."""
+    def pages(
+        self, job: "Job", rekognition_job_id: str, first: Page, patiently: Callable[[Callable[[], Page]], Page]
+    ) -> Iterator[Page]:
+        """`first` and every page after it. While one is being used, the next is being fetched.
+
+        Args:
+            job: whose results they are.
+            rekognition_job_id: Rekognition's id of it.
+            first: the page to begin with.
+            patiently: fetches a page by calling what it is given, again if that is throttled.
+        """
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="next-page") as ahead:
             page = first
             while page.next_token:
-                following = ahead.submit(self.page, job, rekognition_job_id, page.next_token)
+                following = ahead.submit(patiently, partial(self.page, job, rekognition_job_id, page.next_token))
                 yield page
                 page = following.result()
             yield page
@@ -219,4 +230,8 @@ def _raise_get_error(error: Exception) -> NoReturn:
         raise JobForgotten(_text(error)) from error
     if code == "InvalidPaginationTokenException":
         raise PageTokenExpired(_text(error)) from error
+    if code == "AccessDeniedException":
+        raise CollectionDenied(f"the collecting function may not read the results: {_text(error)}") from error
+    if code in _TOO_FAST:
+        raise SlowDown(_text(error)) from error
     raise ServiceTrouble(_text(error)) from error

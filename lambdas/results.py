@@ -208,15 +208,22 @@ class Writing:
         progress = {"detections": self.detections, "pages": self.pages, "next_token": self.next_token}
         return json.dumps({**state, **progress, "tails": prefix, "superseded": self._superseded})
 
-    def publish(self, lookup: "Lookup") -> bool:
+    def publish(self, lookup: "Lookup", hold: "Callable[[], None]") -> bool:
         """Make both forms appear, whole. False if a newer upload's result has taken the place meanwhile; write again,
         as superseded.
 
+        Args:
+            lookup: gives a job by its id.
+            hold: renews the lease, or raises: without the lease, nothing is published.
+
         Raises:
-            UploadGone: somebody else finished or aborted the upload.
+            UploadGone: another invocation finished or aborted the upload; write again.
         """
         self._document.write(b"]}")
+        hold()
         self._rows.finish()
+        if self._rows.stream.begun:
+            hold()  # S3 may take minutes to put a large object together
         while True:
             holder = None if self._superseded else self._results.holder(self._job)
             if holder and holder[1] != self._job.job_id and _newer(lookup(holder[1]), self._job):
@@ -259,6 +266,7 @@ class Writing:
         """Drop all that was written so far."""
         self._document.abandon()
         self._rows.stream.abandon()
+        self.tidy()
 
 
 def _newer(holder: "Job | None", job: "Job") -> bool:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.choosing import Choice, WrongChoice
 from lambdas.clock import Clock, iso
-from lambdas.errors import CannotStart, NoFreeSlot, ServiceTrouble, SlowDown, TokenTaken
+from lambdas.errors import CannotStart, EventRefused, NoFreeSlot, ServiceTrouble, SlowDown, TokenTaken
 from lambdas.events import Upload, ask_again
 from lambdas.jobs import Job, Jobs, State, new_job
 from lambdas.outcome import Bus
@@ -277,7 +277,12 @@ class Scheduler:
         self._jobs.reschedule(job, str(error), delay)
 
     def _reject(self, job: Job, reason: str) -> bool:
-        self._bus.announce(job, "REJECTED", reason=reason)
+        try:
+            self._bus.announce(job, "REJECTED", reason=reason)
+        except EventRefused as error:
+            # The other jobs are started all the same, and this one is looked at again.
+            self._jobs.reschedule(job, f"{error}; to be rejected: {reason}", FIRST_DELAY)
+            return False
         if self._jobs.reject(job, reason):
             logger.warning("rejected", extra={"reason": reason})
             count(Count.JOBS_REJECTED)
@@ -298,7 +303,7 @@ class Scheduler:
             if job.rekognition_job_id is None:
                 self._release_stale_claim(job)
             else:
-                wait = min(FIRST_ASK * 2 ** (job.polls + 1), LONGEST_ASK)
+                wait = min(FIRST_ASK * 2 ** min(job.polls + 1, 10), LONGEST_ASK)
                 if self._jobs.note_poll(job, next_poll_at=now + wait):
                     messages.append(ask_again(job_id, "not heard of"))
         self._finished_queue.send(messages)

@@ -27,6 +27,8 @@ class Count(StrEnum):
     JOBS_FAILED = "JobsFailed"
     ATTEMPTS_FAILED = "AttemptsFailed"
     DETECTIONS = "Detections"
+    COLLECTIONS_DENIED = "CollectionsDenied"
+    EVENTS_FAILED = "EventsFailed"
     NOTIFICATIONS_IGNORED = "NotificationsIgnored"
     MESSAGES_FAILED = "MessagesFailed"
 

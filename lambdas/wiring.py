@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 # Start is asked once: "no slot" is an answer, and boto3's standard mode would repeat it by itself.
 ONE_ATTEMPT = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=15)
-# Get is free; what fails is mostly its rate (5 a second in most regions, for the whole account).
-PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=5, read_timeout=30)
+# Get is free; what fails is mostly its rate (5 a second in most regions, for the whole account). The collector itself
+# waits for its turn: botocore's quota of retries is soon used up (make bench-burst).
+PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=30)
 
 
 @cache
@@ -60,7 +61,7 @@ def _rekognition() -> Rekognition:
 def scheduler() -> Scheduler:
     """What starts jobs."""
     queue = Queue(client("sqs"), settings().finished_queue_url)
-    videos, bus = Videos(client("s3")), Bus(client("events"))
+    videos, bus = Videos(client("s3")), Bus(client("events"), clock())
     given = settings()
     return Scheduler(
         jobs(),
@@ -79,4 +80,4 @@ def collector() -> Collector:
     """What collects a finished job's results."""
     queue = Queue(client("sqs"), settings().finished_queue_url)
     results = Results(client("s3"), settings().results_bucket)
-    return Collector(jobs(), _rekognition(), results, queue, Bus(client("events")), clock())
+    return Collector(jobs(), _rekognition(), results, queue, Bus(client("events"), clock()), clock())

@@ -35,8 +35,8 @@ class OnMoto(OnTheStandIn):
         clients: dict[Any, Any] = {
             name: self.trouble.wrap(name, wiring.client(name)) for name in ("dynamodb", "s3", "sqs", "events")
         }
-        for config, attempts in ((wiring.ONE_ATTEMPT, 1), (wiring.PATIENT, 8)):
-            client = RekognitionClient(here.rekognition, attempts, here.clock.sleep)
+        for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
+            client = RekognitionClient(here.rekognition, config.retries["total_max_attempts"], here.clock.sleep)
             clients[id(config)] = self.trouble.wrap("rekognition", client)
         for part in (wiring.jobs, wiring.scheduler, wiring.collector):
             part.cache_clear()

@@ -83,7 +83,7 @@ def _resume_at_page_one(original: Callable[..., Any]) -> Callable[..., Any]:
     return resume
 
 
-def _pages_without_the_last(self: Any, job: Any, rekognition_job_id: str, first: Any) -> Iterator[Any]:
+def _pages_without_the_last(self: Any, job: Any, rekognition_job_id: str, first: Any, patiently: Any) -> Iterator[Any]:
     """Only as many pages as one sees in a test: the first three."""
     page = first
     for _ in range(2):

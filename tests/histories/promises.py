@@ -97,7 +97,7 @@ class Watch:
             hold(QUOTA, stats["running"] <= self._cap, f"{stats['running']} run, the cap is {self._cap}")
         for job_id, before in self._before.items():
             hold(ENDS, job_id in jobs, f"gone from the table: {before}")
-            self._transition(before, jobs[job_id])
+            self._transition(before, jobs[job_id], started=job_id in stats["accepted_by_tag"])
         self._before = jobs
         self._look_at_results()
 
@@ -115,12 +115,13 @@ class Watch:
         for tag, known in tokens.items():
             hold(ONE_START, len(known) <= jobs[tag]["attempt"], f"{len(known)} attempts started: {jobs[tag]}")
 
-    def _transition(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    def _transition(self, before: Mapping[str, Any], now: Mapping[str, Any], *, started: bool) -> None:
         was, state = before["state"], now["state"]
         if was not in FINAL or was == state:
             return
         reasons = {
-            "REJECTED": self._truth.times(now["job_id"]) > 1,  # uploaded again
+            # Uploaded again; or Rekognition had accepted a Start whose answer was lost: what it did is collected.
+            "REJECTED": self._truth.times(now["job_id"]) > 1 or started,
             "SUCCEEDED": len(self._truth.of_key(now["key"])) > 1,  # its result had been replaced
         }
         hold(STAYS, reasons.get(was, False), f"{was} became {state}: {now}")

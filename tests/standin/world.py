@@ -52,8 +52,9 @@ def standin_world(
     rekognition.publish = here.notifications.append
     made = {"dynamodb": table.client(), "s3": buckets.client(), "sqs": queue.client(), "events": bus(here.take_events)}
     clients: dict[Any, Any] = {name: wrap(name, client) for name, client in made.items()}
-    for config, attempts in ((wiring.ONE_ATTEMPT, 1), (wiring.PATIENT, 8)):
-        clients[id(config)] = wrap("rekognition", RekognitionClient(rekognition, attempts, clock.sleep))
+    for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
+        client = RekognitionClient(rekognition, config.retries["total_max_attempts"], clock.sleep)
+        clients[id(config)] = wrap("rekognition", client)
 
     settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": "finished", "AWS_DEFAULT_REGION": REGION, **environment}
     parts = (wiring.settings, wiring.jobs, wiring.scheduler, wiring.collector)
