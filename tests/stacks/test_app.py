@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from cli.stack import Where
 
 ROOT = Path(__file__).parent.parent.parent
 CDK = ROOT / "node_modules/.bin/cdk"
@@ -120,3 +123,13 @@ def test_the_bundle_holds_the_functions_and_their_libraries_and_nothing_else(syn
 def test_lambdas_import_nothing_else_of_the_project() -> None:
     for path in (ROOT / "lambdas").glob("*.py"):
         assert not re.search(r"^\s*(from|import) (stacks|localcloud|cli|tests|bench)\b", path.read_text(), re.MULTILINE)
+
+
+def test_the_pinned_cli_knows_what_doctor_says_to_deploy_with() -> None:
+    words = shlex.split(Where().deploy("--revert-drift"))
+
+    said = subprocess.run([str(CDK), "deploy", "--help"], capture_output=True, text=True, timeout=60)
+
+    options = [word for word in words if word.startswith("--")]
+    assert words[:3] == ["npx", "cdk", "deploy"]
+    assert [option for option in options if option not in said.stdout] == []
