@@ -4,6 +4,8 @@ SHELL = /bin/sh
   histories histories-planted bench bench-start bench-collect bench-drain bench-cost bench-engines bench-report screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
+QUICK = tests/lambdas tests/queries tests/tools tests/stacks/test_settings.py tests/test_documentation.py \
+  $(wildcard tests/cli/test_*.py)
 # Node.js may be there (tools/setup), and `cdk` runs `python3 app.py`.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -46,19 +48,23 @@ cloud-status: setup ## Whether the local cloud runs, where, and its outputs
 cloud-stop: ## End the local cloud and remove everything in it
 	@if [ -x .venv/bin/python ]; then $(LOCALCLOUD) down; fi
 
-quick: setup ## Style, types and the tests that start no process: before each commit
+quick: setup ## Style, types and the tests that start no server or browser: before each commit
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy
-	@.venv/bin/python -m pytest -q tests/lambdas tests/queries tests/tools
+	@.venv/bin/mypy & types=$$!; \
+	  .venv/bin/python -m pytest -q -n auto $(QUICK); tests=$$?; \
+	  wait $$types && exit $$tests
 
 check: setup ## Everything that must hold: style, types, and all tests, end to end (what CI runs)
+	@tools/browser --install >/dev/null
 	@tools/extras text labels moderation search
 	@tools/lock --check
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy
-	@.venv/bin/python -m pytest
+	@.venv/bin/mypy & types=$$!; \
+	  .venv/bin/python -m pytest -n auto --cov --cov-report=; tests=$$?; \
+	  .venv/bin/python -m tools.coverage; \
+	  wait $$types && exit $$tests
 
 test: setup ## The tests alone [TESTS=tests/lambdas]
 	@.venv/bin/python -m pytest $(TESTS)

@@ -5,7 +5,6 @@ the median of rounds in fresh browser contexts, both sides in turn.
 """
 
 import html
-import shutil
 import statistics
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from bench import report
 from cli.pages import detections
 from cli.pages.report import write_report
-from tests.browser import DESK, FLAGS
+from tests.browser import DESK, FLAGS, browser_path
 from tests.cli.pages import made
 
 ROUNDS = 7
@@ -123,10 +122,6 @@ def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def main() -> int:
-    path = shutil.which("chromium")
-    if not path:
-        print("There is no Chromium on PATH: apt-get install chromium", file=sys.stderr)
-        return 1
     documents = made.many(DETECTIONS)
     found = detections.read(documents)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, report.progress() as progress:
@@ -135,7 +130,7 @@ def main() -> int:
         write_report(page, "film.mp4", documents)
         build = time.perf_counter() - began
         plain_table(table, found)
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         mine, other = [], []
         for _ in progress.track(range(ROUNDS), description="rounds"):
             mine.append(ours(browser, page))

@@ -1,7 +1,6 @@
-"""A real browser: Debian's Chromium, driven by Playwright. Nothing is downloaded, and it reaches this machine only."""
+"""A real browser, as tools/browser finds it, driven by Playwright. It reaches this machine only."""
 
-import os
-import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,14 +29,17 @@ PHONE: Mapping[str, Any] = {
 DESK: Mapping[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 
 
+def browser_path() -> str:
+    """Path of an installed browser; where there is none, the test fails and says what to type."""
+    found = subprocess.run([ROOT / "tools/browser"], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip()
+
+
 @pytest.fixture(scope="module")  # while it runs, nothing else in this process can have an event loop
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not path:
-        reason = "there is no Chromium on PATH: apt-get install chromium"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         yield browser
         browser.close()
 

@@ -1,8 +1,11 @@
 """What holds for every test: no test can reach a real account, or any machine but this one, however careless."""
 
 import os
+import shutil
+import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,42 @@ import pytest
 # Node.js may be there, where tools/setup brought it: CDK's library and command start it.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
+# nohup starts this process with SIGHUP ignored, a shell's background job with SIGINT, and processes hand that on: what
+# a test starts and then signals would never end. A signal that is handled is at its default in a new process.
+for number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
+
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class ReachedOut(AssertionError):
     """A test tried to talk to another machine."""
+
+
+# What shares something that is slow to start (a deployed cloud, a browser, a synthesized app) goes to one worker; every
+# other test to the next that is free.
+ONE_WORKER = ("tests/e2e/", "tests/stacks/")
+ONE_WORKER_EACH = ("tests/cli/pages/",)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Local clouds sweep what dead ones left in the temporary folder: each worker has one of its own.
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = Path(tempfile.gettempdir(), f"tests-{os.environ['PYTEST_XDIST_TESTRUNUID'][:8]}-{worker}")
+        folder.mkdir(exist_ok=True)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        module = item.nodeid.split("::")[0]
+        for folder in ONE_WORKER:
+            if module.startswith(folder):
+                item.add_marker(pytest.mark.xdist_group(folder))
+        if module.startswith(ONE_WORKER_EACH):
+            item.add_marker(pytest.mark.xdist_group(module))
 
 
 @pytest.fixture(autouse=True)

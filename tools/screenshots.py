@@ -21,7 +21,7 @@ from cli.pages.report import Facts, write_report
 from cli.pages.server import Site
 from lambdas.analyses import CATALOGUE
 from localcloud.rekognition.engines.looking import LOOKERS, Look, look_at
-from tests.browser import DESK, FLAGS, PHONE
+from tests.browser import DESK, FLAGS, PHONE, browser_path
 from tests.cli.pages.fake import FakeBackend
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,17 +86,13 @@ def videos(documents: dict[str, Any]) -> FakeBackend:
 
 def main() -> int:
     """Take them all."""
-    path = shutil.which("chromium")
-    if not path:
-        print("There is no Chromium on PATH: apt-get install chromium", file=sys.stderr)
-        return 1
     PICTURES.mkdir(parents=True, exist_ok=True)
     documents = looked_at()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         clip = Path(shutil.copy(CLIP, folder))
         facts = Facts(size=clip.stat().st_size)
         report = write_report(Path(folder, "report.html"), "two-portraits.mp4", documents, file=clip, facts=facts)
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         desk: dict[str, Any] = {**DESK, "viewport": {"width": 1280, "height": 960}}
         for name, options in (
             ("report-light", desk | {"color_scheme": "light"}),
