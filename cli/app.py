@@ -1,5 +1,6 @@
 """``rekognition-batch``: the commands, by what people want of them."""
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -8,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from cli import terminal
 from cli.errors import CliError, understood
 from cli.options import where_options
 from cli.stack import PROGRAM, Where
@@ -105,6 +107,7 @@ def app(context: click.Context, /, **given: Any) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run it; a mistake of the user's, or of AWS's, ends in one sentence and never in a traceback."""
+    sys.excepthook = terminal.show_bug
     sys.exit(run(arguments))
 
 
@@ -115,20 +118,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as wrong:
-        wrong.show()
+        wrong.show(shown := io.StringIO())
+        terminal.lines(shown.getvalue(), err=True)
         return wrong.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        terminal.line("Interrupted.", err=True)
         return 130
     except BrokenPipeError:  # head has seen enough
-        sys.stderr.close()
+        terminal.hang_up()
         return 0
     except Exception as error:
         trouble = error if isinstance(error, CliError) else understood(error)
         if trouble is None:
             raise
-        click.echo(trouble, err=True)
+        terminal.lines(f"{trouble}\n", err=True)
         for line in filter(None, trouble.hint.splitlines()):
-            click.echo(f"  → {line}", err=True)
+            terminal.line(f"  → {line}", err=True)
         return trouble.exit_code
     return code if isinstance(code, int) else 0

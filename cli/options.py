@@ -1,12 +1,14 @@
 """What every command takes: which stack is meant. Before the command or after it, both are understood."""
 
+import os
+import shlex
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
 import click
 
-from cli.stack import Where
+from cli.stack import PROGRAM, Where
 
 _OPTIONS = (
     click.option("--stack", "stack_name", metavar="NAME", help="The stack's name [default: RekognitionBatch]."),
@@ -63,11 +65,17 @@ def complete_query(_: click.Context, __: click.Parameter, incomplete: str) -> li
 
 
 def complete_video(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Keys that begin so. Silent when the stack can't be had: a shell is no place for messages."""
+    """Keys that begin so. Silent when the stack can't be had: a shell is no place for messages.
+
+    A key is chosen by who uploads. Bash puts it on the command line as it is, so there is none offered that it would
+    expand, split or run; the other shells quote it themselves.
+    """
     from cli.stack import find
 
     try:
         given = {"stack_name": None, "profile": None, "region": None, "local": False, **context.params}
-        return list(find(taken(context, given)).keys(incomplete, most=50))
+        keys = find(taken(context, given)).keys(incomplete, most=50)
+        bash = os.environ.get(f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE", "").startswith("bash")
+        return [key for key in keys if key.isprintable() and (not bash or shlex.quote(key) == key)]
     except Exception:  # whatever it is, the shell goes on
         return []

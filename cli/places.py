@@ -7,8 +7,11 @@ from cli.errors import CliError
 
 
 def file_name(key: str) -> str:
-    """A file's name that people recognise the key by, whatever the key holds."""
-    name = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]', "_", key.rstrip("/").rsplit("/", 1)[-1]).strip(". ")
+    """A file's name that people recognise the key by, whatever the key holds: no folder, no control character, no
+    option of a program.
+    """
+    last = "".join(mark if mark.isprintable() else "_" for mark in key.rstrip("/").rsplit("/", 1)[-1])
+    name = re.sub(r'^-|[/\\:*?"<>|]', "_", last.strip(". "))
     while len(name.encode()) > 200:
         name = name[:-1]
     return name or "video"

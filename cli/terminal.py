@@ -1,15 +1,26 @@
-"""How things are said: data on stdout, everything else on stderr; tables for people, tabs for pipes."""
+"""How things are said: data on stdout, everything else on stderr; tables for people, tabs for pipes.
 
+Nothing else of the command writes to stdout or stderr (a test looks), because keys, texts and messages are chosen by
+others: here `printable` takes out of them what a terminal would obey.
+"""
+
+import codecs
+import io
 import json
+import os
 import sys
+import traceback
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, cast
 
 import click
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -25,14 +36,23 @@ COLOURS = {
 }
 
 
+class _Console(Console):
+    """A console of which colours and cursor are rich's alone: every text that it draws is `printable`."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As rich does."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
 def stdout() -> Console:
     """For data."""
-    return Console(highlight=False)
+    return _Console(highlight=False)
 
 
 def stderr() -> Console:
     """For everything else."""
-    return Console(stderr=True, highlight=False)
+    return _Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
@@ -40,9 +60,65 @@ def say(text: str) -> None:
     stderr().print(Text(printable(text)), soft_wrap=True)
 
 
+def line(*cells: object, err: bool = False) -> None:
+    """One line, with tabs between its cells; a line break in a cell makes no second line."""
+    click.echo("\t".join(printable(str(cell), keep="") for cell in cells), err=err)
+
+
+def lines(text: str, *, err: bool = False) -> None:
+    """A text of several lines."""
+    click.echo(printable(text), nl=False, err=err)
+
+
+def path(of: Path) -> None:
+    """A file's path: in a pipe exactly as it is, for the next program to open."""
+    if sys.stdout.isatty():
+        line(of)
+    else:
+        click.echo(os.fsencode(of))
+
+
 def data(value: Any) -> None:
-    """A value, as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """A value, as JSON. What is not printable is escaped, so it is the same value on a terminal and in a pipe."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo("".join(mark if mark.isprintable() or mark == "\n" else json.dumps(mark)[1:-1] for mark in text))
+
+
+def text_file() -> IO[str]:
+    """Standard output as a file for text: in a pipe exact, on a terminal printable."""
+    return cast("IO[str]", _Screen()) if sys.stdout.isatty() else sys.stdout
+
+
+def copy(blocks: Iterable[bytes]) -> None:
+    """Bytes to standard output: in a pipe exact, on a terminal as printable text."""
+    if sys.stdout.isatty():
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for block in blocks:
+            _Screen().write(decoder.decode(block))
+        _Screen().write(decoder.decode(b"", final=True))
+        return
+    sys.stdout.flush()
+    for block in blocks:
+        sys.stdout.buffer.write(block)
+
+
+class _Screen(io.TextIOBase):
+    """A terminal to write text to that others have made."""
+
+    def write(self, text: str) -> int:
+        """Its printable characters, line breaks and tabs."""
+        sys.stdout.write(printable(text, keep="\n\t"))
+        return len(text)
+
+
+def show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback, for ``sys.excepthook``: the message of an exception may hold a key."""
+    lines("".join(traceback.format_exception(kind, error, trace)), err=True)
+
+
+def hang_up() -> None:
+    """Say nothing more: the reader of the pipe has seen enough."""
+    sys.stderr.close()
 
 
 def rows(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: Collection[str] = ()) -> None:
@@ -62,9 +138,9 @@ def rows(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: Coll
 
 def tabbed(headings: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
     """A table for programs."""
-    click.echo("\t".join(headings))
+    line(*headings)
     for cells in lines:
-        click.echo("\t".join(printable(str(cell).replace("\n", " ")) for cell in cells))
+        line(*(str(cell).replace("\n", " ") for cell in cells))
 
 
 def table(headings: Sequence[str], lines: Sequence[Sequence[Any]], flexible: Collection[str] = ()) -> Table:
@@ -98,9 +174,17 @@ def beside(mark: Text, text: Text) -> None:
     console.print(grid)
 
 
-def printable(text: str) -> str:
-    """`text` without what would move the cursor or turn the line round: a key may hold anything."""
-    return "".join(mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in text)
+def printable(text: str, keep: str = "\n") -> str:
+    """`text` without what a terminal obeys or does not show, which a key may hold: escape sequences, other control
+    characters (C0, DEL, C1), overrides of the direction, characters of no width, halves of pairs.
+
+    Args:
+        text: of any origin.
+        keep: control characters that may stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() or mark in keep else "\N{REPLACEMENT CHARACTER}" for mark in text)
 
 
 def state(name: str) -> Text:
@@ -129,7 +213,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Declined(f"{question} Nobody is there to be asked.", "the same again with --yes")
-    if not click.confirm(question, default=False, err=True):
+    if not click.confirm(printable(question), default=False, err=True):
         raise Declined("Nothing was done.")
 
 

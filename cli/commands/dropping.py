@@ -54,7 +54,7 @@ def upload(stack: Stack, paths: tuple[Path, ...], prefix: str, analyses: str | N
     new = items if again else [item for item in items if not uploading.is_there(stack, item, choice)]
     if dry_run:
         for item in new:
-            click.echo(f"{item.path}\ts3://{stack.videos}/{terminal.printable(item.key)}")
+            terminal.line(item.path, f"s3://{stack.videos}/{item.key}")
         terminal.say(f"{many(len(new), 'video')} would be uploaded, {len(items) - len(new)} are there already.")
         return 0
     failed = _send(stack, new, {"analyses": choice} if choice else {})
@@ -75,7 +75,7 @@ def _send(stack: Stack, items: list[Any], metadata: dict[str, str]) -> int:
                 failed += 1
                 terminal.say(f"Failed: {item.path}: {trouble}")
             else:
-                click.echo(f"s3://{stack.videos}/{terminal.printable(item.key)}")
+                terminal.line(f"s3://{stack.videos}/{item.key}")
     return failed
 
 
@@ -111,7 +111,7 @@ def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool)
     terminal.say(_priced(len(found), cost))
     if dry_run:
         for thing in found:
-            click.echo(terminal.printable(thing["Key"]))
+            terminal.line(thing["Key"])
         return
     terminal.confirm(f"Analyse {'it' if len(found) == 1 else 'them'}?", yes=yes)
     filling.announce(stack, found)

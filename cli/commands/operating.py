@@ -63,7 +63,7 @@ def retry(stack: Stack, video: str | None, failed: bool, dry_run: bool) -> int:
         again = not why_not and (dry_run or stack.table.once_more(job) is not None)
         tried, left = tried + again, left + (not again)
         done = ("would be tried again" if dry_run else f"in line again, attempt {job.attempt + 1}") if again else ""
-        click.echo(f"{job.analysis}\t{terminal.printable(job.key)}\t{done or why_not or 'changed meanwhile'}")
+        terminal.line(job.analysis, job.key, done or why_not or "changed meanwhile")
     if not jobs:
         terminal.say("Nothing to try again: no job FAILED or was REJECTED.")
     elif tried and not dry_run:
@@ -87,7 +87,7 @@ def redrive(stack: Stack, dry_run: bool, as_json: bool) -> None:
     if as_json and not dry_run:
         raise WrongUse("--json goes with --dry-run.", stack.where.command("redrive", "--dry-run", "--json"))
     if not dry_run:
-        count = letters.send_back(stack, lambda letter: click.echo(f"{letter.queue}\t{letter.about}"))
+        count = letters.send_back(stack, lambda letter: terminal.line(letter.queue, letter.about))
         terminal.say(f"{many(count, 'message')} sent back." if count else "The dead-letter queues are empty.")
         return
     found = letters.look(stack)
@@ -130,9 +130,9 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
     found = deleting.things(stack, key, jobs)
     if dry_run or not yes:
         for thing in found:
-            click.echo(terminal.printable(thing.address), err=not dry_run)
+            terminal.line(thing.address, err=not dry_run)
         for job in jobs:
-            click.echo(f"job {job.job_id[:12]}… {job.analysis} {job.state}", err=not dry_run)
+            terminal.line(f"job {job.job_id[:12]}… {job.analysis} {job.state}", err=not dry_run)
     what = f"{many(len(found), 'object')} and {many(len(jobs), 'record')}"
     if dry_run:
         terminal.say(f"{what} would be deleted.")
@@ -142,7 +142,7 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
     asking.forget_cache(stack)
     if left:
         for one in left:
-            click.echo(f"{terminal.printable(one.thing.address)}\t{one.why}", err=True)
+            terminal.line(one.thing.address, one.why, err=True)
         raise CliError(f"S3 still has {many(len(left), 'object')} of {key}.", stack.where.command("delete", key))
     terminal.say(f"Deleted: {what}. S3 has nothing of it left.")
     terminal.say(
@@ -226,4 +226,4 @@ def completion(shell: str) -> None:
     if kind is None:
         raise CliError(f"click knows no completion for {shell}.")
     variable = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
-    click.echo(kind(app, {}, PROGRAM, variable).source())
+    terminal.text_file().write(f"{kind(app, {}, PROGRAM, variable).source()}\n")

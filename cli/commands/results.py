@@ -1,9 +1,12 @@
 """Results out: as they are, for other programs, as a page, and as answers to questions."""
 
+import secrets
+import signal
 import sys
 import tempfile
+import threading
 import webbrowser
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,6 +22,7 @@ from cli.terminal import many
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cli.pages.server import Site
     from cli.stack import Where
     from lambdas.jobs import Job
 
@@ -48,8 +52,7 @@ def results(stack: Stack, video: str, analysis: str | None, output: Path | None,
         if len(jobs) > 1:
             names = ", ".join(job.analysis for job in jobs)
             raise WrongUse(f"{key} has several results: {names}.", f"--analysis {jobs[0].analysis}")
-        for block in finding.body(stack, jobs[0].result_key).iter_chunks(1 << 16):
-            sys.stdout.buffer.write(block)
+        terminal.copy(finding.body(stack, jobs[0].result_key).iter_chunks(1 << 16))
         return
     folder = places.make(output or Path(f"{places.file_name(key)}.results"))
     for job in jobs:
@@ -60,15 +63,16 @@ def results(stack: Stack, video: str, analysis: str | None, output: Path | None,
 
 def _save(stack: Stack, key: str | None, path: Path) -> None:
     """Write an object to a file, which appears when it is whole."""
-    part = path.with_name(f".{path.name}.part")
+    # A new file of a name that others can't foresee, so that it is none of theirs, and no link to one of ours.
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with part.open("wb") as file:
+        with part.open("xb") as file:
             for block in finding.body(stack, key).iter_chunks(1 << 20):
                 file.write(block)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    click.echo(path)
+    terminal.path(path)
 
 
 @click.command(short_help="Results for a sheet, as captions, or as an editing timeline.")
@@ -109,13 +113,13 @@ def export(stack: Stack, video: str, form: str, analysis: str | None, output: st
 @contextmanager
 def _file(stack: Stack, video: str, form: str, output: str | None) -> "Iterator[IO[str]]":
     if output == "-":
-        yield sys.stdout
+        yield terminal.text_file()
         return
     path = Path(output or f"{places.stem(stack.key(video))}.{form}")
     places.make(path.parent)
     with path.open("w", encoding="utf-8", newline="") as file:
         yield file
-    click.echo(path)
+    terminal.path(path)
 
 
 def _export_rows(stack: Stack, video: str, form: str, analysis: str | None, output: str | None) -> None:
@@ -127,12 +131,12 @@ def _export_rows(stack: Stack, video: str, form: str, analysis: str | None, outp
         raise WrongUse("Parquet is no text; name a file.", f"--output {places.stem(key)}.parquet")
     for job in jobs:
         if output == "-":
-            exporting.write_csv(finding.rows(stack, job), sys.stdout)
+            exporting.write_csv(finding.rows(stack, job), terminal.text_file())
             continue
         path = Path(output or f"{places.stem(key)}.{job.analysis}.{form}")
         places.make(path.parent)
         _write_table(stack, job, form, path)
-        click.echo(path)
+        terminal.path(path)
 
 
 def _write_table(stack: Stack, job: "Job", form: str, path: Path) -> None:
@@ -191,7 +195,7 @@ def report(
         file = reporting.download(stack, key, page.parent / places.file_name(key))
     made = reporting.report(stack, video, file)
     page.write_text(made.html(reporting.link(stack, key, page, reporting.Playing(file, seconds))), "utf-8")
-    click.echo(page)
+    terminal.path(page)
     if not no_keep:
         terminal.say(reporting.keep(stack, made))
     if not no_open:
@@ -262,15 +266,33 @@ def open_page(stack: Stack, port: int, no_open: bool) -> None:
     rekognition-batch open
     rekognition-batch open --local --no-open
 
-    It works with your own credentials; the address holds a secret, and the buckets stay private.
+    It works with your own credentials, and the buckets stay private. The browser is given a file that only you can
+    read. With --no-open, the command prints an address instead, which lets in one browser, once, within two minutes.
     """
     from cli.pages.backend import StackBackend
-    from cli.pages.server import serve
+    from cli.pages.opening import open_privately
+    from cli.pages.server import Site
 
-    def ready(url: str) -> None:
-        click.echo(url)
-        terminal.say("Ctrl-C ends it.")
-        if not no_open:
-            webbrowser.open(url)
+    with (
+        suppress(KeyboardInterrupt),
+        Site(StackBackend(stack), port=port) as site,
+        tempfile.TemporaryDirectory(prefix="rekognition-batch-") as folder,  # which no other user can enter
+    ):
+        if not no_open and open_privately(site.login_url(), Path(folder)):
+            terminal.line(f"{site.origin}/")
+            terminal.say("If no page opens: Enter prints an address to open by hand. Ctrl-C ends it.")
+        else:
+            terminal.line(site.login_url())
+            terminal.say("It works once, for two minutes. Enter prints another one. Ctrl-C ends it.")
+        _more_addresses(site)
 
-    serve(StackBackend(stack), port=port, on_ready=ready)
+
+def _more_addresses(site: "Site") -> None:
+    """Print another address each time that Enter is pressed; until Ctrl-C."""
+    if sys.stdin.isatty():
+        # In the background the read then fails, where it would stop the whole process.
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+        with suppress(OSError):
+            while sys.stdin.readline():
+                terminal.line(site.login_url())
+    threading.Event().wait()

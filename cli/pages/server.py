@@ -1,16 +1,16 @@
 """A page for all of it, on this machine only: drop videos, see what becomes of them.
 
-    serve(StackBackend(stack), on_ready=lambda url: webbrowser.open(url))    # until Ctrl-C
-
-    with Site(backend) as site:     # or beside something else
-        print(site.url)
+    with Site(StackBackend(stack)) as site:
+        print(site.login_url())
 
 Who may ask:
 
 - It listens on 127.0.0.1, and answers only if it is called by that name (or `localhost`): a foreign name that points
   here is refused, so no web page can reach it by rebinding its own.
-- Everything needs the secret of this start, which is in `url` alone: the first call trades it for a cookie.
+- Everything needs a cookie, which holds a secret of this start. The server gives it for a token that it has made a
+  moment ago and takes once (`login_url`), so an address that others have seen lets nobody in.
 - What another page's scripts, forms, frames or pictures ask for is refused (Origin, Sec-Fetch-Site), cookie or not.
+- Requests are read strictly (see `request`), and a client that sends one too slowly is cut off.
 """
 
 from __future__ import annotations
@@ -30,16 +30,18 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Self, cast
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from cli.finding import newest_upload
+from cli.headers import LARGEST
 from cli.pages import detections, html
 from cli.pages.backend import OutOfRange
 from cli.pages.report import Facts, Link, build_report, stills_of
+from cli.pages.request import Head, Refused, read_head
 from lambdas.jobs import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from cli.overview import Overview, Standing
     from cli.pages.backend import Backend
@@ -54,17 +56,13 @@ LONGEST_KEY = 1024  # bytes; S3's limit
 REPORTS_KEPT = 8
 PICTURES_PATIENCE = 6.0  # seconds; a report without pictures now is better than one with them later
 BUFFER = 1024 * 1024
+TOKEN_SECONDS = 120.0  # to open an address that lets its reader in; then it takes another one
+HEAD_SECONDS = 10.0  # from the first byte of a request to the end of its head, and from a connection to that byte
+ANSWER_SECONDS = 5.0  # for a client to read a refusal while it still sends what is refused
+MOST_CONNECTIONS = 64  # at once; a browser opens six
 
 # Which state a video is in, of those its jobs are in: work in progress first, then what went wrong.
 ORDER = ("RUNNING", "COLLECTING", "WAITING", "FAILED", "REJECTED", "SUCCEEDED")
-
-
-class Refused(Exception):
-    """An answer that is not what was asked for: a status, and a sentence."""
-
-    def __init__(self, status: HTTPStatus, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class BrokenOff(OSError):
@@ -153,7 +151,9 @@ class Site:
         if host not in ("127.0.0.1", "localhost"):
             raise ValueError(f"host is {host!r}; this is for 127.0.0.1 alone, as whoever reaches it acts as you")
         self.backend = backend
-        self.secret = secrets.token_urlsafe(32)
+        self.secret = secrets.token_urlsafe(32)  # in the cookie, and nowhere else
+        self._tokens: dict[str, float] = {}  # each with the moment when it ends
+        self._giving = threading.Lock()
         self._seen: Seen | None = None
         self._looking = threading.Lock()
         self._reports: OrderedDict[str, str] = OrderedDict()
@@ -165,9 +165,8 @@ class Site:
                 self.site = site
                 super().setup()
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._server = _Server(("127.0.0.1", port), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def port(self) -> int:
@@ -179,10 +178,19 @@ class Site:
         """What its pages' scripts are known by."""
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def url(self) -> str:
-        """What to open, with the secret of this start."""
-        return f"{self.origin}/?token={self.secret}"
+    def login_url(self) -> str:
+        """An address that lets in whoever opens it first, within TOKEN_SECONDS."""
+        token = secrets.token_urlsafe(32)
+        with self._giving:
+            now = time.monotonic()
+            self._tokens = {old: end for old, end in self._tokens.items() if end > now}
+            self._tokens[token] = now + TOKEN_SECONDS
+        return f"{self.origin}/?token={token}"
+
+    def take(self, token: str) -> bool:
+        """Whether that is a token of `login_url`, neither used nor too old. From now on it is used."""
+        with self._giving:
+            return self._tokens.pop(token, 0.0) > time.monotonic()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -235,17 +243,6 @@ class Site:
             stills = stills_of(file, found, documents) if found else []
         link = Link(f"/media?key={quote(key, safe='')}")
         return build_report(key, documents, facts=Facts.of(jobs), video=link, stills=stills, found=found, back="/")
-
-
-def serve(
-    backend: Backend, host: str = "127.0.0.1", port: int = 0, on_ready: Callable[[str], object] | None = None
-) -> None:
-    """Serve until Ctrl-C; `on_ready` is told the address to open."""
-    with Site(backend, host, port) as site:
-        if on_ready:
-            on_ready(site.url)
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
 
 
 def summary(seen: Overview, slots: int | None, search: str, state: str) -> dict[str, Any]:
@@ -306,36 +303,56 @@ def _entry(uploaded: str, key: str, state: str, standings: Sequence[Standing]) -
     }
 
 
+class _Server(ThreadingHTTPServer):
+    """A thread for each connection, and no more than MOST_CONNECTIONS of them."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+
 class _Handler(BaseHTTPRequestHandler):
     site: Site
+    head: Head
     protocol_version = "HTTP/1.1"
     server_version = "videos"
     sys_version = ""
     timeout = 120  # seconds without a byte
     rbufsize = BUFFER
+    _answered = False
 
-    def do_GET(self) -> None:
-        self._answer(self._get)
-
-    def do_PUT(self) -> None:
-        self._answer(self._put)
-
-    def log_message(self, *_: Any) -> None:
+    def log_request(self, *_: Any) -> None:
         """The terminal is the user's; nothing is logged to it."""
 
-    # who may ask
+    # what they ask
 
-    def _answer(self, act: Callable[[str, dict[str, str]], None]) -> None:
-        self._said = False
+    def handle_one_request(self) -> None:
+        """Read a request and answer it. (The library's own reading takes a good deal for a request that is none.)"""
+        self.close_connection, self._said, self.path = True, False, ""
+        self.request_version = self.protocol_version
         try:
-            parts = urlsplit(self.path)
-            query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-            self._check_name_and_origin()
-            if parts.path == "/" and self.command == "GET" and "token" in query:
-                self._trade(query["token"])
+            self.connection.settimeout(self.timeout if self._answered else HEAD_SECONDS)
+            if not self.rfile.peek(1):  # type: ignore[attr-defined]
                 return
-            self._check_cookie()
-            act(parts.path, query)
+            self._until = time.monotonic() + HEAD_SECONDS
+            self.head = read_head(self._line)
+            self.connection.settimeout(self.timeout)
+            self.command, self.path, self._answered = self.head.method, self.head.target, True
+            self._answer()
         except Refused as refused:
             self._refuse(refused.status, str(refused))
         except (ConnectionError, TimeoutError, BrokenOff):
@@ -343,15 +360,61 @@ class _Handler(BaseHTTPRequestHandler):
         except Exception as error:  # whatever AWS says is for the page to show
             self._refuse(HTTPStatus.BAD_GATEWAY, f"{type(error).__name__}: {error}")
 
-    def _check_name_and_origin(self) -> None:
-        port = self.site.port
-        names = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        if self.headers.get_all("Host", []) not in [[name] for name in names]:
+    def _line(self, most: int) -> bytes:
+        """A line of the head, however it comes, before HEAD_SECONDS are over."""
+        found = b""
+        while len(found) < most and not found.endswith(b"\n"):
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the request came too slowly")
+            self.connection.settimeout(left)
+            ready = self.rfile.peek(1)[: most - len(found)]  # type: ignore[attr-defined]  # at most one read
+            if not ready:
+                break
+            found += self.rfile.read(ready.find(b"\n") + 1 or len(ready))
+        return found
+
+    def _answer(self) -> None:
+        length = self.head.body_length()
+        if self.command not in ("GET", "PUT"):
+            raise Refused(HTTPStatus.NOT_IMPLEMENTED, "Only GET and PUT are understood.")
+        if self.command == "GET" and length:
+            raise Refused(HTTPStatus.BAD_REQUEST, "A GET has no body here.")
+        path, query = self._address()
+        self.close_connection = self.head.closing
+        if path == "/" and self.command == "GET" and "token" in query:
+            self._let_in(query["token"])
+            return
+        self._check_origin()
+        self._check_cookie()
+        if self.command == "GET":
+            self._get(path, query)
+        else:
+            self._put(path, query, length)
+
+    def _address(self) -> tuple[str, dict[str, str]]:
+        """The path and the query, asked of this server by its own name."""
+        names = {f"127.0.0.1:{self.site.port}", f"localhost:{self.site.port}"}
+        target, called = self.path, [self.head.one("host")]
+        if target[:7].lower() == "http://":
+            authority, slash, rest = target[7:].partition("/")
+            target, called = slash + rest, [*called, authority]
+        if called[0] is None:
+            raise Refused(HTTPStatus.BAD_REQUEST, "The header field Host is missing.")
+        if not names.issuperset(called):
             raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "This server is not called so.")
-        origin = self.headers.get("Origin")
-        if origin is not None and origin != f"http://{self.headers['Host']}":
+        if not target.startswith("/"):
+            raise Refused(HTTPStatus.BAD_REQUEST, "A path begins with a slash.")
+        path, _, query = target.partition("?")
+        return path, {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
+
+    # who may ask
+
+    def _check_origin(self) -> None:
+        origin = self.head.one("origin")
+        if origin is not None and origin != f"http://{self.head.one('host')}":
             raise Refused(HTTPStatus.FORBIDDEN, "Another page may not ask.")
-        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        if self.head.one("sec-fetch-site") not in (None, "none", "same-origin"):
             raise Refused(HTTPStatus.FORBIDDEN, "Another page may not ask.")
         if self.command != "GET" and origin is None:
             raise Refused(HTTPStatus.FORBIDDEN, "Only the page itself may ask for that.")
@@ -361,15 +424,21 @@ class _Handler(BaseHTTPRequestHandler):
         # Cookies know no ports; two of these servers must not take each other's.
         return f"videos-{self.site.port}"
 
-    def _trade(self, token: str) -> None:
-        """The secret in the address for one in a cookie, so that it is in no link and no screenshot."""
-        if not hmac.compare_digest(token.encode(), self.site.secret.encode()):
-            raise Refused(HTTPStatus.FORBIDDEN, "This address is of an earlier start; take the one printed last.")
+    def _let_in(self, token: str) -> None:
+        """A cookie for a token. Whatever page the address was opened from: who has the token, may."""
+        if not self.site.take(token):
+            raise Refused(
+                HTTPStatus.FORBIDDEN,
+                "This address has been used, or is too old. Where the server was started, press Enter for another.",
+            )
         cookie = f"{self._cookie_name}={self.site.secret}; HttpOnly; SameSite=Strict; Path=/"
-        self._send(HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": cookie})
+        # A page and not a redirect: a browser that came from a file, or from another site, keeps a SameSite=Strict
+        # cookie back all along the redirects. From this page on it is the site itself that asks.
+        policy = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+        self._send(HTTPStatus.OK, LET_IN, "text/html; charset=utf-8", {"Set-Cookie": cookie} | policy)
 
     def _check_cookie(self) -> None:
-        for part in self.headers.get("Cookie", "").split(";"):
+        for part in (self.head.one("cookie") or "").split(";"):
             name, _, value = part.strip().partition("=")
             if name == self._cookie_name and hmac.compare_digest(value.encode(), self.site.secret.encode()):
                 return
@@ -390,24 +459,31 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             raise Refused(HTTPStatus.NOT_FOUND, "There is no such page.")
 
-    def _put(self, path: str, query: dict[str, str]) -> None:
+    def _put(self, path: str, query: dict[str, str], length: int | None) -> None:
         if path != "/api/upload":
             raise Refused(HTTPStatus.NOT_FOUND, "There is no such page.")
         key = query.get("key", "")
         check_key(key, self.site.backend.extensions)
-        try:
-            size = int(self.headers["Content-Length"])
-        except (TypeError, ValueError):
-            raise Refused(HTTPStatus.LENGTH_REQUIRED, "How long is it?") from None
+        if length is None:
+            raise Refused(HTTPStatus.LENGTH_REQUIRED, "How long is it?")
+        if length > LARGEST:
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Rekognition takes videos of 10 GB at most.")
+        going_on = self.head.expects_go_on
         if "replace" not in query and self.site.backend.exists(key):
             raise Refused(HTTPStatus.CONFLICT, "There is a video of that name already.")
-        stream = Exactly(cast("IO[bytes]", self.rfile), size)
-        self.site.backend.upload(key, cast("IO[bytes]", io.BufferedReader(stream, BUFFER)), size)
+        if going_on:
+            self.send_response_only(HTTPStatus.CONTINUE)
+            self.end_headers()
+        stream = Exactly(cast("IO[bytes]", self.rfile), length)
+        self.site.backend.upload(key, cast("IO[bytes]", io.BufferedReader(stream, BUFFER)), length)
+        if stream.left:
+            self.close_connection = True  # the rest of the body must not be read as a request
         self.site.look_again()
         self._json(HTTPStatus.CREATED, {"key": key})
 
     def _media(self, key: str) -> None:
-        first, last, ranged = self._range()
+        ranged = self.head.byte_range()
+        first, last = ranged or (0, None)
         try:
             part = self.site.backend.open_video(key, first, last)
         except OutOfRange:
@@ -426,13 +502,6 @@ class _Handler(BaseHTTPRequestHandler):
             sent += len(piece)
         if sent != part.last - part.first + 1:
             self.close_connection = True
-
-    def _range(self) -> tuple[int, int | None, bool]:
-        unit, _, span = self.headers.get("Range", "").partition("=")
-        first, dash, last = span.partition("-")
-        if unit.strip() != "bytes" or not dash or not first.strip().isdecimal() or "," in span:
-            return 0, None, False
-        return int(first), int(last) if last.strip().isdecimal() else None, True
 
     # how it is sent
 
@@ -455,8 +524,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(1)
+            until = time.monotonic() + ANSWER_SECONDS
             for _ in range(64):
-                if not self.connection.recv(BUFFER):
+                if not self.connection.recv(BUFFER) or time.monotonic() > until:
                     break
 
     def _send(self, status: HTTPStatus, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
@@ -497,6 +567,12 @@ def check_key(key: str, extensions: Sequence[str]) -> None:
         raise Refused(HTTPStatus.BAD_REQUEST, f"A name has 1 to {LONGEST_KEY} bytes.")
     if PurePosixPath(key).suffix.lower() not in extensions:
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Only {' and '.join(extensions)} are taken for videos.")
+
+
+LET_IN = b"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/"><title>Videos</title>
+<p><a href="/">Videos</a></p></html>
+"""
 
 
 def overview_page(backend: Backend) -> str:

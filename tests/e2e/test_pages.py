@@ -25,7 +25,7 @@ def stack(deployed: Deployed) -> Stack:
 def test_a_dropped_video_comes_out_as_a_page_that_plays(deployed: Deployed, tab: Callable[..., Tab]) -> None:
     with Site(StackBackend(stack(deployed))) as site:
         opened = tab()
-        opened.page.goto(site.url)
+        opened.page.goto(site.login_url())
         opened.page.get_by_label("into the folder").fill("pages")
         drop(opened, "two portraits é+1.mp4", videos.CLIP.read_bytes())
 

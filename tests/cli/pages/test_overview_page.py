@@ -44,7 +44,7 @@ def overview(tab: Open, backend: FakeBackend) -> Iterator[Open]:
 
         def open_(**options: Any) -> Tab:
             opened = tab(**options)
-            opened.page.goto(site.url)
+            opened.page.goto(site.login_url())
             expect(opened.page.locator("#videos > li").first).to_be_visible()
             return opened
 
@@ -161,7 +161,7 @@ def test_searching_and_filtering_by_state(overview: Open, backend: FakeBackend) 
 def test_it_says_so_when_the_server_has_gone_or_aws_refuses(tab: Open, backend: FakeBackend) -> None:
     with Site(backend) as site:
         opened = tab()
-        opened.page.goto(site.url)
+        opened.page.goto(site.login_url())
         expect(opened.page.locator("#videos")).to_contain_text("Nothing here yet")
         backend.trouble = RuntimeError("ExpiredToken")
         expect(opened.page.get_by_role("alert")).to_contain_text("ExpiredToken", timeout=15_000)

@@ -3,12 +3,15 @@
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from cli.pages import server
 from cli.pages.server import MOST_SHOWN, RemoteFile, Site
 from tests.cli.pages import made
 from tests.cli.pages.fake import FakeBackend
@@ -71,19 +74,59 @@ def test_nothing_is_said_to_whoever_lacks_the_secret(site: Site, path: str) -> N
     assert ask(site, path).status == 200
 
 
-def test_the_secret_in_the_address_becomes_a_cookie_that_scripts_and_other_sites_never_see(site: Site) -> None:
-    answer = ask(site, f"/?token={site.secret}", Cookie="")
+def token_of(site: Site) -> str:
+    return site.login_url().partition("?token=")[2]
 
-    assert (answer.status, answer.headers["Location"]) == (303, "/")
-    assert answer.headers["Set-Cookie"].split("; ")[1:] == ["HttpOnly", "SameSite=Strict", "Path=/"]
-    assert ask(site, "/?token=wrong", Cookie="").status == 403
+
+def test_a_token_becomes_a_cookie_that_scripts_and_other_sites_never_see(site: Site) -> None:
+    token = token_of(site)
+
+    answer = ask(site, f"/?token={token}", Cookie="")
+
+    assert answer.status == 200
+    cookie, *attributes = answer.headers["Set-Cookie"].split("; ")
+    assert attributes == ["HttpOnly", "SameSite=Strict", "Path=/"]
+    assert token not in cookie + answer.body.decode()
+    assert ask(site, "/", Cookie=cookie).status == 200
+    assert ask(site, "/", Cookie=f"videos-{site.port}={token}").status == 403
+
+
+def test_a_token_is_taken_once(site: Site) -> None:
+    token = token_of(site)
+
+    assert [ask(site, f"/?token={token}", Cookie="").status for _ in range(3)] == [200, 403, 403]
+
+
+def test_a_token_is_taken_for_a_short_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "TOKEN_SECONDS", 0.05)
+    token = token_of(site)
+    time.sleep(0.1)
+
+    assert ask(site, f"/?token={token}", Cookie="").status == 403
+
+
+@pytest.mark.parametrize("guess", ["", "wrong", "%00", "{secret}"])
+def test_a_guess_is_no_token_and_uses_none_up(site: Site, guess: str) -> None:
+    token = token_of(site)
+
+    assert ask(site, f"/?token={guess.format(secret=site.secret)}", Cookie="").status == 403
+    assert ask(site, f"/?token={token}", Cookie="").status == 200
+
+
+def test_of_many_who_bring_one_token_at_once_one_is_let_in(site: Site) -> None:
+    token = token_of(site)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: ask(site, f"/?token={token}", Cookie="").status, range(16)))
+
+    assert sorted(found) == [200] + [403] * 15
 
 
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("path", PATHS)
 def test_a_foreign_name_is_refused_secret_or_not(site: Site, path: str, host: str) -> None:
     assert ask(site, path, Host=host.format(port=site.port)).status in (400, 421)
-    assert ask(site, f"/?token={site.secret}", Host=host.format(port=site.port), Cookie="").status in (400, 421)
+    assert ask(site, f"/?token={token_of(site)}", Host=host.format(port=site.port), Cookie="").status in (400, 421)
 
 
 @pytest.mark.parametrize(
