@@ -184,7 +184,7 @@ class LocalCloud:
     def deploy_also(self, context: Mapping[str, str]) -> dict[str, str]:
         """Deploy another copy of the stack, with other settings, beside the first; its outputs."""
         stacks = self._deploy_assembly(cdk.assembly(context, self.folder, self._hold))
-        return next(found for name, found in stacks.items() if name not in self.stacks)
+        return next(found for name, found in stacks.items() if name not in self.stacks and "VideosBucket" in found)
 
     def attach(self) -> None:
         """Take part in a cloud that somebody else has started, in this folder."""

@@ -6,6 +6,7 @@ from aws_cdk import (
     Stack,
     aws_events as events,
     aws_events_targets as targets,
+    aws_kms as kms,
     aws_lambda as lambda_,
     aws_lambda_event_sources as sources,
     aws_s3 as s3,
@@ -16,7 +17,7 @@ from constructs import Construct
 
 from stacks import acknowledged
 from stacks.announcements import announce_uploads
-from stacks.encryption import customer_managed_key
+from stacks.encryption import RekognitionBatchKey
 from stacks.functions import Handler
 from stacks.permissions import grant_collecting, grant_starting, grant_work
 from stacks.publisher import Publisher
@@ -30,11 +31,14 @@ COLLECT_TIMEOUT = Duration.minutes(5)
 class RekognitionBatch(Stack):
     """Videos in, results out."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, lock: RekognitionBatchKey | None) -> None:
         super().__init__(
             scope, id, description="Drop a video into an S3 bucket, and its Amazon Rekognition results appear."
         )
-        key = customer_managed_key(self, "Key", settings=settings) if settings.customer_managed_key else None
+        key = None
+        if lock:
+            self.add_dependency(lock)
+            key = kms.Key.from_key_arn(self, "KeyReference", lock.key_arn)
 
         videos: s3.IBucket = (
             s3.Bucket.from_bucket_name(self, "Videos", settings.videos_bucket)

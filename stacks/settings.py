@@ -100,7 +100,8 @@ class Settings:
         True, "Whether buckets and the jobs table outlive the stack. `false` deletes them with it, results and all."
     )
     customer_managed_key: bool = _setting(
-        False, "Encrypt with a KMS key of the stack's own ($1 a month) instead of keys that AWS owns (free)."
+        False,
+        "Encrypt with a KMS key of your own ($1 a month), not with AWS's (free; it has none for the SNS topic).",
     )
     log_retention_days: int = _setting(30, "Days that the functions' logs are kept.")
     query_scan_limit_gb: int = _setting(

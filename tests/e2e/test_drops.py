@@ -278,3 +278,31 @@ def test_a_second_copy_works_beside_the_first_and_on_an_existing_bucket(dropped:
     assert second.job("clip.mp4")["state"] == "SUCCEEDED"
     assert second.result("results/clip.mp4/face-detection.json")["Faces"]
     assert dropped.jobs("clip.mp4") == []
+
+
+def test_a_bucket_that_announces_to_others_is_heard_of_by_eventbridge_and_goes_on_announcing(dropped: Deployed) -> None:
+    sqs = dropped.cloud.client("sqs")
+    theirs = sqs.create_queue(QueueName="theirs")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=theirs, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    let = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(QueueUrl=theirs, Attributes={"Policy": json.dumps({"Statement": [let]})})
+    dropped.s3.create_bucket(Bucket="announcing")
+    configuration = {"QueueConfigurations": [{"Id": "theirs", "QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    dropped.s3.put_bucket_notification_configuration(Bucket="announcing", NotificationConfiguration=configuration)
+    context = {"stack_name": "Third", "videos_bucket": "announcing", "uploads_from": "eventbridge"}
+    third = Deployed(dropped.cloud, dropped.cloud.deploy_also(context))
+
+    third.drop("a+b ü%2B.mp4", CLIP)
+
+    assert third.job("a+b ü%2B.mp4")["state"] == "SUCCEEDED"
+    assert third.result("results/a+b ü%2B.mp4/face-detection.json")["Faces"]
+    assert third.outputs["UploadsFrom"] == "eventbridge"
+    assert "a%2Bb+%C3%BC%252B.mp4" in str(sqs.receive_message(QueueUrl=theirs, MaxNumberOfMessages=10)["Messages"])
+    kept = dropped.s3.get_bucket_notification_configuration(Bucket="announcing")
+    assert [one["Id"] for one in kept["QueueConfigurations"]] == ["theirs"]
+    assert "EventBridgeConfiguration" in kept

@@ -4,11 +4,9 @@ import json
 import re
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Match, Template
 
@@ -18,23 +16,13 @@ from lambdas.jobs import new_job
 from lambdas.results import job_row_key, rows_key
 from queries.saved import saved
 from stacks.queries import RekognitionBatchQueries
-from stacks.rekognition_batch import RekognitionBatch
-from stacks.settings import Settings
+from tests.stacks import conftest
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-@cache
 def synthesized(**given: Any) -> Template:
-    context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    app = cdk.App(context={**context, **given})
-    settings = Settings.from_context(app.node.get_all_context())
-    work = RekognitionBatch(app, settings.stack_name, settings=settings)
-    return Template.from_stack(
-        RekognitionBatchQueries(
-            app, f"{settings.stack_name}Queries", settings=settings, results=work.results, key=work.key
-        )
-    )
+    return conftest.synthesized(of=RekognitionBatchQueries, **given)
 
 
 def tables() -> dict[str, dict[str, Any]]:
@@ -121,10 +109,7 @@ def test_every_saved_query_is_there_whole_and_in_our_workgroup() -> None:
 
 
 def test_answers_expire_and_rows_do_not() -> None:
-    context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    app = cdk.App(context=context)
-    settings = Settings.from_context(app.node.get_all_context())
-    buckets = Template.from_stack(RekognitionBatch(app, "X", settings=settings)).find_resources("AWS::S3::Bucket")
+    buckets = conftest.synthesized().find_resources("AWS::S3::Bucket")
 
     rules = [rule for b in buckets.values() for rule in b["Properties"]["LifecycleConfiguration"]["Rules"]]
     expiring = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}

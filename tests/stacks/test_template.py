@@ -12,6 +12,7 @@ import pytest
 from aws_cdk.assertions import Match, Template
 
 from lambdas import settings as functions_settings
+from stacks.encryption import RekognitionBatchKey
 from tests.world import TABLE
 
 # What holds data or work. A changed id replaces the resource: whoever deploys loses it, or is left with two.
@@ -52,8 +53,8 @@ def actions(template: Template, role: str) -> set[str]:
     return found
 
 
-def as_list(one_or_more: str | list[str]) -> list[str]:
-    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
+def as_list(one_or_more: Any) -> list[Any]:
+    return one_or_more if isinstance(one_or_more, list) else [one_or_more]
 
 
 def test_logical_ids_of_what_holds_data_never_change(template: Template) -> None:
@@ -434,17 +435,105 @@ def test_the_key_of_an_existing_bucket_is_told_to_the_command_line(with_settings
     assert outputs["VideosKeyArn"]["Value"] == arn
 
 
+# What of each kind says with which key it encrypts.
+KEYS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "AWS::S3::Bucket": lambda it: it["BucketEncryption"]["ServerSideEncryptionConfiguration"],
+    "AWS::DynamoDB::Table": lambda it: it["SSESpecification"],
+    "AWS::SQS::Queue": lambda it: it["KmsMasterKeyId"],
+    "AWS::SNS::Topic": lambda it: it["KmsMasterKeyId"],
+    "AWS::Logs::LogGroup": lambda it: it["KmsKeyId"],
+    "AWS::Lambda::Function": lambda it: it["KmsKeyArn"],
+}
+
+
 def test_a_customer_managed_key_encrypts_everything(with_settings: Callable[..., Template]) -> None:
     template = with_settings(customer_managed_key="true")
+    key = the_key(template)
 
-    template.all_resources_properties("AWS::SQS::Queue", {"KmsMasterKeyId": Match.any_value()})
-    template.all_resources_properties("AWS::SNS::Topic", {"KmsMasterKeyId": Match.any_value()})
-    template.all_resources_properties("AWS::Logs::LogGroup", {"KmsKeyId": Match.any_value()})
-    template.all_resources_properties(
-        "AWS::DynamoDB::Table", {"SSESpecification": Match.object_like({"SSEType": "KMS"})}
-    )
-    # Without these, every completion would be lost in silence.
-    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= actions(template, "Publisher")
+    for kind, of in KEYS.items():
+        assert resources(template, kind)
+        for name, resource in resources(template, kind).items():
+            assert found_in(of(resource["Properties"])) == {key}, name
+    for bucket in resources(template, "AWS::S3::Bucket").values():
+        [rule] = KEYS["AWS::S3::Bucket"](bucket["Properties"])
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+        assert rule["BucketKeyEnabled"] is True  # or each object costs a call to KMS
+
+
+def test_without_it_everything_but_the_topic_is_encrypted_with_keys_of_aws(template: Template) -> None:
+    """DynamoDB, CloudWatch Logs and Lambda do so when nothing is said; SNS has none that costs nothing."""
+    for queue in resources(template, "AWS::SQS::Queue").values():
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True
+    for bucket in resources(template, "AWS::S3::Bucket").values():
+        [rule] = KEYS["AWS::S3::Bucket"](bucket["Properties"])
+        assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+
+
+def the_key(template: Template) -> str:
+    """The name under which the key's own stack exports it."""
+    [name] = found_in(template.to_json()["Resources"])
+    return name
+
+
+def found_in(value: Any) -> set[str]:
+    """All that `value` imports of other stacks."""
+    if isinstance(value, dict):
+        if "Fn::ImportValue" in value:
+            return {value["Fn::ImportValue"]}
+        value = list(value.values())
+    return set().union(*(found_in(one) for one in value)) if isinstance(value, list) else set()
+
+
+def test_both_functions_and_the_publisher_may_use_the_key(with_settings: Callable[..., Template]) -> None:
+    template = with_settings(customer_managed_key="true")
+
+    for role, needed in (
+        ("StartAnalysis", {"kms:Decrypt", "kms:GenerateDataKey"}),
+        ("CollectResults", {"kms:Decrypt", "kms:GenerateDataKey"}),
+        # Without these, every completion would be lost in silence.
+        ("Publisher", {"kms:Decrypt", "kms:GenerateDataKey*"}),
+    ):
+        found = [s for s in statements(template, role) if any(a.startswith("kms:") for a in as_list(s["Action"]))]
+        assert {action for statement in found for action in as_list(statement["Action"])} == needed
+        assert {name for statement in found for name in found_in(statement["Resource"])} == {the_key(template)}
+
+
+@pytest.mark.parametrize(("retain", "policy"), [("true", "Retain"), ("false", "Delete")])
+def test_the_key_goes_with_its_own_stack_and_no_change_of_another_takes_it_away(
+    with_settings: Callable[..., Template], retain: str, policy: str
+) -> None:
+    """CloudFormation deletes what leaves a template; turned off, the setting leaves buckets that need the key."""
+    alone = with_settings(of=RekognitionBatchKey, customer_managed_key="true", retain_data=retain)
+    work = with_settings(customer_managed_key="true", retain_data=retain)
+
+    work.resource_count_is("AWS::KMS::Key", 0)
+    alone.all_resources("AWS::KMS::Key", {"DeletionPolicy": policy, "UpdateReplacePolicy": policy})
+    # CloudFormation deletes no export that another stack imports, so the data goes before the key.
+    exports = {output["Export"]["Name"] for output in alone.to_json()["Outputs"].values()}
+    assert exports == {the_key(work)}
+
+
+@pytest.mark.parametrize(
+    ("uploads_from", "services"),
+    [("notifications", {"s3", "sns", "logs"}), ("eventbridge", {"s3", "sns", "logs", "events"})],
+)
+def test_the_services_that_send_to_queues_may_use_the_key_and_no_other(
+    with_settings: Callable[..., Template], uploads_from: str, services: set[str]
+) -> None:
+    template = with_settings(of=RekognitionBatchKey, customer_managed_key="true", uploads_from=uploads_from)
+
+    [key] = resources(template, "AWS::KMS::Key").values()
+    assert key["Properties"]["EnableKeyRotation"] is True
+    let = {
+        str(service if isinstance(service, str) else service["Fn::Join"][1][0]).split(".")[0]: statement
+        for statement in key["Properties"]["KeyPolicy"]["Statement"]
+        for service in as_list(statement["Principal"].get("Service", []))
+    }
+    assert set(let) == services
+    for name, statement in let.items():
+        assert {"kms:Decrypt", "kms:GenerateDataKey"} <= set(statement["Action"])
+        # Each for this account only, but EventBridge, which says no account where the target is encrypted.
+        assert ("Condition" in statement) == (name != "events")
 
 
 def test_the_app_is_deployed_by_name_and_described(template: Template) -> None:
