@@ -60,6 +60,7 @@ TOKEN_SECONDS = 120.0  # to open an address that lets its reader in; then it tak
 HEAD_SECONDS = 10.0  # from the first byte of a request to the end of its head, and from a connection to that byte
 ANSWER_SECONDS = 5.0  # for a client to read a refusal while it still sends what is refused
 MOST_CONNECTIONS = 64  # at once; a browser opens six
+POLL = 0.1  # seconds within which the server ends when it is told to
 
 # Which state a video is in, of those its jobs are in: work in progress first, then what went wrong.
 ORDER = ("RUNNING", "COLLECTING", "WAITING", "FAILED", "REJECTED", "SUCCEEDED")
@@ -166,7 +167,7 @@ class Site:
                 super().setup()
 
         self._server = _Server(("127.0.0.1", port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL,), daemon=True)
 
     @property
     def port(self) -> int:
