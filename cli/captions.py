@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cli.pages.detections import milliseconds
+
 SAMPLE = 500  # ms between two moments that Rekognition looks at; what is seen at one holds until the next
 GAP = 1.5  # samples without anything, after which a caption ends
 MOST_LABELS = 5  # in one caption
@@ -36,14 +38,24 @@ def captions(analysis: str, detections: Iterable[Mapping[str, Any]]) -> list[Cap
     """The captions of a document's detections, in order and not overlapping."""
     moments: dict[int, list[str]] = {}
     for seen in detections:
-        if text := _one_line(SAYS[analysis](seen)):
-            # With AggregateBy=SEGMENTS a detection lasts; then every moment of it counts.
-            end = int(seen.get("EndTimestampMillis") or seen["Timestamp"])
-            for at in range(int(seen["Timestamp"]), end + 1, SAMPLE):
+        lasts = when(seen)
+        if lasts and (text := _one_line(SAYS[analysis](seen))):
+            for at in range(lasts[0], lasts[1] + 1, SAMPLE):
                 said = moments.setdefault(at, [])
                 if text not in said and (analysis == "text-detection" or len(said) < MOST_LABELS):
                     said.append(text)
     return list(_merged(sorted(moments.items())))
+
+
+def when(seen: Any) -> tuple[int, int] | None:
+    """From when to when a detection lasts, in ms; None if that isn't times in a video."""
+    try:
+        begin = milliseconds(seen["Timestamp"])
+        # With AggregateBy=SEGMENTS a detection lasts; then every moment of it counts.
+        end = seen.get("EndTimestampMillis")
+        return begin, begin if end is None else milliseconds(end)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _merged(moments: list[tuple[int, list[str]]]) -> Iterator[Caption]:
@@ -71,10 +83,13 @@ def vtt(found: Iterable[Caption]) -> Iterator[str]:
         yield f"\n{_clock(caption.begin, '.')} --> {_clock(caption.end, '.')}\n{text}\n"
 
 
+_NO_TAGS = str.maketrans("<>{}", "‹›()")
+
+
 def srt(found: Iterable[Caption]) -> Iterator[str]:
-    """As SubRip, which knows no way to write an arrow or a tag as text."""
+    """As SubRip, which knows no way to write an arrow, or a tag of its own or of ASS (``{\\an8}``), as text."""
     for number, caption in enumerate(found, 1):
-        text = "\n".join(line.replace("-->", "→").replace("<", "‹").replace(">", "›") for line in caption.lines)
+        text = "\n".join(line.replace("-->", "→").translate(_NO_TAGS) for line in caption.lines)
         yield f"{number}\n{_clock(caption.begin, ',')} --> {_clock(caption.end, ',')}\n{text}\n\n"
 
 

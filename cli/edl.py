@@ -3,6 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cli.pages.detections import metadata, number
+
+MOST_FRAMES = 24 * 3600 * 60  # of a day at 60 a second; Rekognition takes six hours
+USUAL_RATE, MOST_RATE = 25, 240  # frames a second: where nothing usable is said, and what a timecode can count
 MOST_EVENTS = 999  # CMX 3600 numbers events with three digits
 
 
@@ -19,23 +23,36 @@ def edl(key: str, document: Mapping[str, Any]) -> Iterator[str]:
     Raises:
         NoSegments: it has neither.
     """
-    segments = document.get("Segments", [])
+    given = document.get("Segments")
+    given = given if isinstance(given, list) else []
+    segments = [one for one in given if _usable(one)]
     shots = [one for one in segments if one.get("Type") == "SHOT"]
     cues = [one for one in segments if one.get("Type") == "TECHNICAL_CUE"]
     if not segments:
-        raise NoSegments("Rekognition found no shots and no technical cues in it")
+        usable = " with usable frame numbers" if given else ""
+        raise NoSegments(f"Rekognition found no shots and no technical cues in it{usable}")
     rate, drop = _rate(document, segments)
     yield f"TITLE: {_plain(key)[:70]}"
     yield f"FCM: {'DROP FRAME' if drop else 'NON-DROP FRAME'}"
-    for number, event in enumerate(shots or cues, 1):
+    for count, event in enumerate(shots or cues, 1):
         begin, end = int(event["StartFrameNumber"]), _end(event)
         times = " ".join([timecode(begin, rate, drop), timecode(end, rate, drop)] * 2)
         yield ""
-        yield f"{number:03}  AX       V     C        {times}"
+        yield f"{count:03}  AX       V     C        {times}"
         yield f"* FROM CLIP NAME: {_plain(key.rsplit('/', 1)[-1])}"
         yield f"* COMMENT: {_named(event)}"
         if shots:
             yield from _markers(cues, begin, end, rate, drop)
+    if lost := len(given) - len(segments):
+        yield f"* COMMENT: {lost} segments without usable frame numbers are left out"
+
+
+def _usable(segment: Any) -> bool:
+    """Whether its place in the video is said in frame numbers."""
+    if not isinstance(segment, Mapping):
+        return False
+    last = "EndFrameNumber" if segment.get("DurationFrames") is None else "DurationFrames"
+    return all(0 <= number(segment.get(name), -1) <= MOST_FRAMES for name in ("StartFrameNumber", last))
 
 
 def _markers(cues: Sequence[Mapping[str, Any]], begin: int, end: int, rate: int, drop: bool) -> Iterator[str]:
@@ -54,17 +71,16 @@ def _end(segment: Mapping[str, Any]) -> int:
 
 def _named(segment: Mapping[str, Any]) -> str:
     if "ShotSegment" in segment:
-        shot = segment["ShotSegment"]
-        return f"SHOT {shot.get('Index', '')} {shot.get('Confidence', 0):.1f}%"
-    cue = segment.get("TechnicalCueSegment", {})
-    return f"{_plain(str(cue.get('Type', 'CUE')))} {cue.get('Confidence', 0):.1f}%"
+        shot = segment["ShotSegment"] or {}
+        return f"SHOT {_plain(str(shot.get('Index', '')))} {number(shot.get('Confidence')):.1f}%"
+    cue = segment.get("TechnicalCueSegment") or {}
+    return f"{_plain(str(cue.get('Type', 'CUE')))} {number(cue.get('Confidence')):.1f}%"
 
 
 def _rate(document: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
     """Frames a second as timecodes count them, and whether they drop numbers to keep up with the clock."""
-    known: Any = document.get("VideoMetadata") or {}
-    metadata = known[0] if isinstance(known, list) else known  # segment detection alone answers with a list
-    rate = round(float(metadata.get("FrameRate") or 25))
+    rate = round(number(metadata({"": document}).get("FrameRate")))
+    rate = rate if 1 <= rate <= MOST_RATE else USUAL_RATE
     drop = any(";" in str(one.get("StartTimecodeSMPTE", "")) for one in segments)
     return rate, drop and rate in (30, 60)
 

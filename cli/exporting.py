@@ -2,11 +2,13 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
+from unicodedata import category
 
-from cli import captions, finding
+from cli import captions, finding, terminal
 from cli.edl import NoSegments, edl
 from cli.errors import NotThere, WrongUse
 from cli.stack import Stack
@@ -17,22 +19,47 @@ TABLES = ("csv", "parquet")
 FORMATS = (*TABLES, "vtt", "srt", "edl")
 
 
+# What a sheet takes a cell for a formula by, also as typed in Chinese, Japanese and Korean.
+SIGNS = frozenset("=+-@＝＋－＠﹦﹢﹣﹫⁺⁻⁼₊₋₌−")
+# What may begin a cell, by the sheet's settings and the country: not only the comma that stands in the file.
+SEPARATORS = frozenset(",;|\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029")
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*+)"')
+
+
 def write_csv(rows: Iterable[dict[str, Any]], file: IO[str]) -> int:
-    """Rows as CSV, for a sheet; lists as JSON. Read twice: columns may come late. How many there were."""
+    """Rows as CSV, for a sheet; lists as JSON. Read twice: columns may come late. How many there were.
+
+    No text of others begins a formula: where a sign of SIGNS would begin a cell, a ``'`` is put before it; in JSON it
+    is escaped, which leaves the value the same.
+    """
     kept = list(rows)
     columns = dict.fromkeys(name for row in kept for name in row)
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in kept:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([_cell(name) for name in columns])
+    writer.writerows([_cell(row.get(name, "")) for name in columns] for row in kept)
     return len(kept)
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, (list, dict)):
-        return json.dumps(value, ensure_ascii=False)
-    # A sheet takes a text that begins so for a formula; whoever shows a text to a camera must not run one.
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+        # As a whole it begins with a bracket; only its texts are of others' choosing.
+        return _STRING.sub(
+            lambda text: f'"{_no_formula(text[1], lambda sign: f"\\u{ord(sign):04x}")}"',
+            json.dumps(value, ensure_ascii=False),
+        )
+    return _no_formula(value, lambda sign: f"'{sign}") if isinstance(value, str) else value
+
+
+def _no_formula(text: str, guard: Callable[[str], str]) -> str:
+    """`text` with the signs guarded that would begin a cell: those after a separator, or at the beginning; blanks,
+    quotes, and what is not shown don't count."""
+    if SIGNS.isdisjoint(text):
+        return text
+    begins, made = True, []
+    for mark in text:
+        made.append(guard(mark) if begins and mark in SIGNS else mark)
+        begins = mark in SEPARATORS or (begins and (mark in "'\"" or mark.isspace() or category(mark) in ("Cc", "Cf")))
+    return "".join(made)
 
 
 def write_parquet(stack: Stack, job: Job, path: Path, scratch: Path) -> None:
@@ -63,7 +90,10 @@ def captions_of(stack: Stack, video: str, analysis: str | None) -> list[captions
     for name in captions.SAYS:
         for job in jobs:
             if job.analysis == name:
-                return captions.captions(name, finding.document(stack, job)[CATALOGUE[name].detections])
+                found = finding.document(stack, job).get(CATALOGUE[name].detections) or []
+                if lost := sum(captions.when(seen) is None for seen in found):
+                    terminal.say(f"{terminal.many(lost, 'detection')} without a usable time left out.")
+                return captions.captions(name, found)
     raise _needs(stack, key, "Captions", captions.SAYS)
 
 

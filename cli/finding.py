@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -74,8 +75,26 @@ def body(stack: Stack, key: str | None) -> Any:
 
 
 def document(stack: Stack, job: Job) -> dict[str, Any]:
-    """A job's document: Rekognition's own answer, all pages in one."""
-    found: dict[str, Any] = json.loads(body(stack, job.result_key).read())
+    """A job's document: Rekognition's own answer, all pages in one.
+
+    Raises:
+        CliError: it isn't there, or is none.
+    """
+    return parsed(body(stack, job.result_key).read(), f"s3://{stack.results}/{job.result_key}")
+
+
+def parsed(content: bytes, address: str) -> dict[str, Any]:
+    """A document from its bytes; what is in it may be anything.
+
+    Raises:
+        CliError: it is none.
+    """
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise CliError(f"{address} is no results document: {error}.") from None
+    if not isinstance(found, dict):
+        raise CliError(f"{address} is no results document: it holds a {type(found).__name__}, not an object.")
     return found
 
 
@@ -85,7 +104,14 @@ def documents(stack: Stack, jobs: list[Job]) -> dict[str, dict[str, Any]]:
 
 
 def rows(stack: Stack, job: Job) -> Iterator[dict[str, Any]]:
-    """A job's rows, one after the other."""
-    with gzip.open(body(stack, job.rows_key), "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
+    """A job's rows, one after the other.
+
+    Raises:
+        CliError: they aren't there, or are none.
+    """
+    try:
+        with gzip.open(body(stack, job.rows_key), "rt", encoding="utf-8") as lines:
+            for line in lines:
+                yield dict(json.loads(line))
+    except (ValueError, TypeError, RecursionError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CliError(f"s3://{stack.results}/{job.rows_key} holds no rows: {error}.") from None

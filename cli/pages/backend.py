@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from cli.account import account_limit
+from cli.finding import parsed
 from cli.overview import Overview, overview
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ class StackBackend:
                     if error.response["Error"]["Code"] not in MISSING:
                         raise
                 else:
-                    found[job.analysis] = json.load(answer["Body"])
+                    address = f"s3://{self._stack.results}/{job.result_key}"
+                    found[job.analysis] = parsed(answer["Body"].read(), address)
         return found
 
 

@@ -1,19 +1,20 @@
 """Results documents as what a page needs of them: one plain list of what was seen when, whatever the analysis.
 
-Documents come from Rekognition, from the local endpoint, or from a file somebody kept; a member that is missing is
-never a reason to show nothing.
+Documents come from Rekognition, from the local endpoint, or from a file somebody kept; a member that is missing, or
+is not what it should be, is never a reason to show nothing. A row that can't be read is left out, and counted.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 type Document = Mapping[str, Any]
 type Box = tuple[float, float, float, float]
@@ -49,22 +50,44 @@ TURNED, TILTED = 25.0, 20.0  # degrees of yaw and pitch from which one would say
 SURE = 50.0  # an attribute that Rekognition itself gives less is not worth a word
 
 
+LATEST = 24 * 3600 * 1000  # ms; Rekognition's limit is six hours
+
+
+def number(value: Any, otherwise: float = 0.0) -> float:
+    """`value` if it is a number to reckon with; `otherwise` if it is null, NaN, infinite, or something else."""
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and -1e15 < value < 1e15
+    return float(value) if usable else otherwise
+
+
+def milliseconds(value: Any) -> int:
+    """A time in a video.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = number(value, -1e15)
+    if not -LATEST <= found <= LATEST:
+        raise ValueError(f"{value!r:.40} is no time in a video")
+    return max(0, int(found))
+
+
 def _box(box: Mapping[str, Any] | None) -> tuple[Box, ...]:
     if not box:
         return ()
-    return ((box.get("Left", 0.0), box.get("Top", 0.0), box.get("Width", 0.0), box.get("Height", 0.0)),)
+    left, top, width, height = (number(box.get(side)) for side in ("Left", "Top", "Width", "Height"))
+    return ((left, top, width, height),)
 
 
 def _between(row: Mapping[str, Any]) -> tuple[int, int | None]:
     """When it begins, and when it ends if it lasts."""
     begin = row.get("StartTimestampMillis", row.get("Timestamp", 0))
     end = row.get("EndTimestampMillis")
-    return max(0, int(begin)), None if end is None else max(0, int(end))
+    return milliseconds(begin), None if end is None else milliseconds(end)
 
 
 def _said(attribute: Mapping[str, Any] | None) -> Any:
     """The value of a face's attribute, if it is surely so."""
-    if attribute and attribute.get("Confidence", 0.0) >= SURE:
+    if attribute and number(attribute.get("Confidence")) >= SURE:
         return attribute.get("Value")
     return None
 
@@ -76,31 +99,33 @@ def _face_in_words(face: Mapping[str, Any]) -> str:
     if gender := _said(face.get("Gender")):
         words.append(str(gender).lower())
     if emotions := face.get("Emotions"):
-        strongest = max(emotions, key=lambda emotion: emotion.get("Confidence", 0.0))
-        if strongest.get("Confidence", 0.0) >= SURE:
+        strongest = max(emotions, key=lambda emotion: number(emotion.get("Confidence")))
+        if number(strongest.get("Confidence")) >= SURE:
             words.append(str(strongest.get("Type", "")).lower())
     wears = {"Smile": "smiling", "Eyeglasses": "glasses", "Sunglasses": "sunglasses", "Beard": "beard"}
     words += [word for name, word in wears.items() if _said(face.get(name))]
     pose = face.get("Pose") or {}
-    yaw, pitch = pose.get("Yaw", 0.0), pose.get("Pitch", 0.0)
+    yaw, pitch = number(pose.get("Yaw")), number(pose.get("Pitch"))
     if abs(yaw) >= TURNED:
         words.append("turned aside")
     if abs(pitch) >= TILTED:
         words.append("looks up" if pitch > 0 else "looks down")
-    if (face.get("Quality") or {}).get("Sharpness", 100.0) < 10.0:
+    if number((face.get("Quality") or {}).get("Sharpness"), 100.0) < 10.0:
         words.append("blurred")
     return ", ".join(words)
 
 
 def _faces(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
     face = row.get("Face") or {}
-    points = {point.get("Type"): (point.get("X", 0.0), point.get("Y", 0.0)) for point in face.get("Landmarks") or ()}
+    points = {
+        point.get("Type"): (number(point.get("X")), number(point.get("Y"))) for point in face.get("Landmarks") or ()
+    }
     millis, _ = _between(row)
     yield Detection(
         millis,
         kind,
         "Face",
-        face.get("Confidence", 0.0),
+        number(face.get("Confidence")),
         _face_in_words(face),
         _box(face.get("BoundingBox")),
         landmarks=[points[name] for name in LANDMARKS] if points.keys() >= set(LANDMARKS) else (),
@@ -113,7 +138,7 @@ def _labels(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
     boxes = [box for one in label.get("Instances") or () for box in _box(one.get("BoundingBox"))]
     above = ", ".join(one.get("Name", "") for one in label.get("Parents") or label.get("Categories") or ())
     detail = " · ".join(filter(None, (above, f"{len(boxes)} in the picture" if boxes else "")))
-    yield Detection(millis, kind, label.get("Name", ""), label.get("Confidence", 0.0), detail, boxes, end)
+    yield Detection(millis, kind, label.get("Name", ""), number(label.get("Confidence")), detail, boxes, end)
 
 
 WORD = "word"
@@ -124,7 +149,7 @@ def _text(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
     millis, _ = _between(row)
     box = _box((text.get("Geometry") or {}).get("BoundingBox"))
     detail = WORD if text.get("Type") == "WORD" else ""
-    yield Detection(millis, kind, text.get("DetectedText", ""), text.get("Confidence", 0.0), detail, box)
+    yield Detection(millis, kind, text.get("DetectedText", ""), number(text.get("Confidence")), detail, box)
 
 
 SHOT = "Shot"
@@ -135,10 +160,10 @@ def _segments(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
     from_to = " – ".join(filter(None, (row.get("StartTimecodeSMPTE"), row.get("EndTimecodeSMPTE"))))
     if shot := row.get("ShotSegment"):
         detail = f"number {shot.get('Index', 0) + 1}" + (f" · {from_to}" if from_to else "")
-        yield Detection(millis, kind, SHOT, shot.get("Confidence", 0.0), detail, (), end)
+        yield Detection(millis, kind, SHOT, number(shot.get("Confidence")), detail, (), end)
     elif cue := row.get("TechnicalCueSegment"):
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cue.get("Type", "")).capitalize()
-        yield Detection(millis, kind, name, cue.get("Confidence", 0.0), from_to, (), end)
+        yield Detection(millis, kind, name, number(cue.get("Confidence")), from_to, (), end)
 
 
 def _moderation(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
@@ -146,7 +171,7 @@ def _moderation(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
     millis, end = _between(row)
     kinds = [one.get("Name", "") for one in row.get("ContentTypes") or ()]
     detail = " · ".join(filter(None, (label.get("ParentName"), *kinds)))
-    yield Detection(millis, kind, label.get("Name", ""), label.get("Confidence", 0.0), detail, (), end)
+    yield Detection(millis, kind, label.get("Name", ""), number(label.get("Confidence")), detail, (), end)
 
 
 def _celebrities(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
@@ -155,7 +180,7 @@ def _celebrities(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
     # The face says who it is; the other box is of the whole body, and often most of the picture.
     box = _box((celebrity.get("Face") or {}).get("BoundingBox")) or _box(celebrity.get("BoundingBox"))
     detail = ", ".join(celebrity.get("Urls") or ())
-    yield Detection(millis, kind, celebrity.get("Name", ""), celebrity.get("Confidence", 0.0), detail, box)
+    yield Detection(millis, kind, celebrity.get("Name", ""), number(celebrity.get("Confidence")), detail, box)
 
 
 UNKNOWN = "Unknown face"
@@ -165,7 +190,7 @@ def _persons(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
     person = row.get("Person") or {}
     face = person.get("Face") or {}
     millis, _ = _between(row)
-    matches = sorted(row.get("FaceMatches") or (), key=lambda match: -match.get("Similarity", 0.0))
+    matches = sorted(row.get("FaceMatches") or (), key=lambda match: -number(match.get("Similarity")))
     names = [_name_of(match.get("Face") or {}) for match in matches]
     detail = f"person {person.get('Index', 0)}"
     if len(names) > 1:
@@ -174,7 +199,7 @@ def _persons(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
         millis,
         kind,
         names[0] if names else UNKNOWN,
-        matches[0].get("Similarity", 0.0) if matches else face.get("Confidence", 0.0),
+        matches[0].get("Similarity", 0.0) if matches else number(face.get("Confidence")),
         detail,
         _box(face.get("BoundingBox")) or _box(person.get("BoundingBox")),
     )
@@ -197,18 +222,37 @@ KINDS: Sequence[Kind] = (
 INDEX = {kind.analysis: index for index, kind in enumerate(KINDS)}
 
 
-def read(documents: Mapping[str, Document]) -> list[Detection]:
+class Found(list[Detection]):
+    """What was seen; and of each analysis how many rows could not be read, having no time in a video, or no shape."""
+
+    def __init__(self, rows: Iterable[Detection] = (), unreadable: Mapping[str, int] | None = None) -> None:
+        super().__init__(rows)
+        self.unreadable = unreadable or {}
+
+
+def read(documents: Mapping[str, Document]) -> Found:
     """Everything that was seen, in order of time."""
     found: list[Detection] = []
+    unreadable: dict[str, int] = {}
     for analysis, document in documents.items():
         if analysis not in INDEX:
             continue
         index = INDEX[analysis]
         kind = KINDS[index]
-        for row in document.get(kind.rows) or ():
-            found.extend(kind.read(row, index))
+        rows = document.get(kind.rows)
+        for row in rows if isinstance(rows, list) else ():
+            try:
+                found += [_of_text(one) for one in kind.read(row, index)]
+            except (AttributeError, TypeError, ValueError):
+                unreadable[analysis] = unreadable.get(analysis, 0) + 1
     found.sort(key=lambda one: (one.millis, one.kind))
-    return _without_words_of_lines(found)
+    return Found(_without_words_of_lines(found), unreadable)
+
+
+def _of_text(one: Detection) -> Detection:
+    if isinstance(one.name, str):
+        return one
+    return one._replace(name="" if one.name is None else str(one.name)[:1000])
 
 
 def _without_words_of_lines(found: list[Detection]) -> list[Detection]:
@@ -220,10 +264,10 @@ def _without_words_of_lines(found: list[Detection]) -> list[Detection]:
 
 def words(documents: Mapping[str, Document]) -> list[str]:
     """The words that were read, each once, the most frequent first."""
-    rows = documents.get("text-detection", {}).get("TextDetections") or ()
-    texts = [row.get("TextDetection") or {} for row in rows]
-    found = [text.get("DetectedText", "") for text in texts if text.get("Type") == "WORD"]
-    found = found or [word for text in texts for word in text.get("DetectedText", "").split()]
+    rows = documents.get("text-detection", {}).get("TextDetections")
+    texts = [row.get("TextDetection") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    read_ = [(str(text.get("DetectedText", "")), text.get("Type")) for text in texts if isinstance(text, Mapping)]
+    found = [text for text, kind in read_ if kind == "WORD"] or [word for text, _ in read_ for word in text.split()]
     return most_frequent(found)
 
 
@@ -241,8 +285,8 @@ def metadata(documents: Mapping[str, Document]) -> Mapping[str, Any]:
         given = document.get("VideoMetadata")
         if isinstance(given, list):
             given = given[0] if given else None
-        if given:
-            return dict(given)
+        if isinstance(given, Mapping) and given:
+            return {name: one for name, one in given.items() if isinstance(one, str) or number(one) > 0}
     return {}
 
 

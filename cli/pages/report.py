@@ -129,10 +129,10 @@ def build_report(
             "url": video.url if video else None,
             "expires": video.expires_at if video else None,
             "duration": duration,
-            "width": about.get("FrameWidth"),
-            "height": about.get("FrameHeight"),
-            "rate": about.get("FrameRate"),
-            "codec": about.get("Codec"),
+            "width": detections.number(about.get("FrameWidth")) or None,
+            "height": detections.number(about.get("FrameHeight")) or None,
+            "rate": detections.number(about.get("FrameRate")) or None,
+            "codec": str(about.get("Codec") or "") or None,
         },
         "back": back,
         "kinds": [
@@ -141,6 +141,7 @@ def build_report(
                 "title": kind.title,
                 "step": detections.step(found, index),
                 "looked": kind.analysis in documents,
+                "unreadable": found.unreadable.get(kind.analysis, 0) if isinstance(found, detections.Found) else 0,
             }
             for index, kind in enumerate(KINDS)
         ],
@@ -180,8 +181,10 @@ def _media(video: Link | None) -> str:
 
 def duration_of(found: Sequence[Detection], documents: Mapping[str, Document]) -> int:
     """The video's length in milliseconds; as far as anything was seen, where no document says it."""
-    said = detections.metadata(documents).get("DurationMillis")
-    return int(said) if said else max((one.end or one.millis for one in found), default=0)
+    said = detections.number(detections.metadata(documents).get("DurationMillis"))
+    if 0 < said <= detections.LATEST:
+        return int(said)
+    return max((one.end or one.millis for one in found), default=0)
 
 
 def tiles(found: Sequence[Detection], documents: Mapping[str, Document], duration: int) -> list[dict[str, Any]]:

@@ -53,7 +53,12 @@ for (const job of missing) {
   const name = kinds.find((kind) => kind.analysis === job.analysis)?.title ?? job.analysis;
   $("notes").append(el("li", {}, el("b", {}, name), ` ${SAID[job.state] ?? job.state}`, job.reason ? ": " : "", el("bdi", {}, job.reason ?? "")));
 }
-$("notes").hidden = !missing.length;
+const unreadable = page.kinds.filter((kind) => kind.unreadable);
+for (const kind of unreadable) {
+  const rows_ = kind.unreadable === 1 ? "row" : "rows";
+  $("notes").append(el("li", {}, el("b", {}, kind.title), ` ${count(kind.unreadable)} ${rows_} of the results can't be read, and are left out`));
+}
+$("notes").hidden = !missing.length && !unreadable.length;
 
 // ---- filter ----
 
