@@ -3,6 +3,7 @@
 AnalysisError
 ├── MalformedEvent      a message is not shaped as its sender promises   never; it goes to the dead-letter queue
 ├── WrongSettings       the functions were deployed with bad settings    never, until they are deployed again
+├── WrongRuntime        the runtime's boto3 is too old                   never, until the runtime is updated
 ├── CannotStart         Rekognition will never take this video           never; the job is REJECTED
 ├── TokenTaken          the attempt's token stands for another call        at once, as the next attempt
 ├── NoFreeSlot          the account is running all the jobs it may       wait; nothing is wrong
@@ -25,6 +26,10 @@ class MalformedEvent(AnalysisError):
 
 class WrongSettings(AnalysisError):
     """An environment variable is missing or can't be understood."""
+
+
+class WrongRuntime(AnalysisError):
+    """What the runtime brings is older than what the functions need."""
 
 
 class CannotStart(AnalysisError):

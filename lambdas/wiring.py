@@ -4,11 +4,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore
 from botocore.config import Config
 
 from lambdas.choosing import Chooser
 from lambdas.clock import Clock
 from lambdas.collecting import Collector
+from lambdas.errors import WrongRuntime
 from lambdas.jobs import Jobs
 from lambdas.outcome import Bus
 from lambdas.queue import Queue
@@ -16,9 +18,36 @@ from lambdas.rekognition import Rekognition
 from lambdas.results import Results
 from lambdas.scheduler import Scheduler, Videos
 from lambdas.settings import Settings
+from lambdas.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
+
+# boto3 is the runtime's, not ours. 1.35.69 is the first that knows IfMatch of PutObject and CompleteMultipartUpload:
+# the handlers' tests fail with 1.35.68, and test_least_boto3.py runs them with this one.
+LEAST_BOTOCORE = "1.35.69"
+
+
+def require_botocore(least: str = LEAST_BOTOCORE) -> None:
+    """Look whether the runtime's botocore knows all that the functions call.
+
+    Raises:
+        WrongRuntime: it is too old. Said in the log too: of a failed import, Lambda's own line shows little.
+    """
+    if _numbers(botocore.__version__) < _numbers(least):
+        error = WrongRuntime(
+            f"botocore {botocore.__version__} is too old: the functions need {least} or newer. Let the function's "
+            "runtime be updated (Lambda, runtime management: Auto), or bundle a newer boto3"
+        )
+        logger.critical(str(error))
+        raise error
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3])
+
+
+require_botocore()
 
 # Start is asked once: "no slot" is an answer, and boto3's standard mode would repeat it by itself.
 ONE_ATTEMPT = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=15)
