@@ -46,7 +46,7 @@ def least_boto3() -> Path:
 
 def test_the_handlers_work_with_the_oldest_boto3_that_they_accept(least_boto3: Path) -> None:
     files = [f"tests/lambdas/test_{name}.py" for name in ("start_analysis", "collect_results", "analyses")]
-    options = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--no-header"]
+    options = ["-q", "-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-W", "ignore", "--no-header"]
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *files],
