@@ -7,7 +7,8 @@ Run by the interpreter of `.venv-emulator`, which is also the one that Lambda co
 1. **A `rekognition` service in the emulator's own port**, so that `AWS_ENDPOINT_URL` is all a client needs and so
    that IAM stands in front of Rekognition's actions as it does in front of every other service's. The calls are
    forwarded to the URL that the file holds; the file is read anew for each call, so the endpoint may come later,
-   move, or be taken away for a while.
+   move, or be taken away for a while. What IAM refuses is answered with HTTP 400, as Rekognition does (Developer Guide,
+   error handling), and not 403.
 2. **Loopback counts as TLS**, so that `aws:SecureTransport` denies (CDK's bootstrap bucket has one, and so have our
    buckets, queues and topic) pass on plain http and IAM can be enforced.
 3. **A service that assumes a role comes from an account.** Services act with root's credentials here, and a trust
@@ -201,6 +202,13 @@ def serve_rekognition(app, url_file: Path) -> None:
         return extract(service, method, path, headers, body, query, region, account)
 
     iam_actions.extract_resource_arn = extract_with_collections
+    refuse = iam_actions.access_denied_response
+
+    def refuse_with_400(service, *about, **more):
+        status, answer_headers, content = refuse(service, *about, **more)
+        return 400 if service == "rekognition" else status, answer_headers, content
+
+    iam_actions.access_denied_response = refuse_with_400
 
 
 def collection_arn(headers: dict, body: bytes, region: str, account: str) -> str:

@@ -117,6 +117,7 @@ def test_without_the_grant_the_call_is_refused_in_awss_words(start, endpoint):
         start(allow("rekognition:GetFaceDetection"))
 
     assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert len(endpoint.calls) == before
 
 
