@@ -1,6 +1,6 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help setup lock licences extras demo cloud cloud-stop cloud-status quick check test fix synth \
+.PHONY: help setup lock licences extras demo cloud cloud-stop cloud-status quick check test fix synth aws-smoke \
   histories histories-planted bench bench-start bench-collect bench-drain bench-cost bench-engines bench-report screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
@@ -101,6 +101,12 @@ bench-engines: setup ## The local engines, as multiples of real time and beside 
 
 bench-report: setup ## A report of 100,000 detections in real Chromium: how soon, how smooth
 	@.venv/bin/python -m bench.pages
+
+# PROFILE=name REGION=us-east-1   the account; YES=1 does not ask; ONLY='tokens burst' some scenarios; LIST=1 names them
+# REMOVE=aws-smoke/made.json      what a killed run has left
+aws-smoke: setup ## AWS beside the local cloud: deploys a second stack, costs some cents, asks first [PROFILE= REGION=]
+	@.venv/bin/python -m tools.aws_smoke $(if $(PROFILE),--profile $(PROFILE)) $(if $(REGION),--region $(REGION)) \
+	  $(if $(YES),--yes) $(if $(ONLY),--only $(ONLY)) $(if $(LIST),--list) $(if $(REMOVE),--remove $(REMOVE))
 
 screenshots: setup ## The README's pictures of the pages, anew [docs/pictures]
 	@.venv/bin/python -m tools.screenshots

@@ -31,7 +31,10 @@ KEPT = 8
 
 # What can't go into the assembly: arrows run from localcloud, cli and tests to stacks and lambdas, never back. Anything
 # that is not named here counts, also a folder that nobody has thought of yet.
-NOT_INPUT = {"localcloud", "cli", "tests", "bench", "docs", "node_modules", "demo-output", "cdk.out"}
+NOT_INPUT = {
+    *("localcloud", "cli", "tests", "bench", "docs", "tools", "node_modules"),
+    *("demo-output", "aws-smoke", "cdk.out"),
+}
 
 
 # What asks the results in AWS: the emulator knows no saved queries. Here DuckDB asks them (queries/laptop.py).
