@@ -105,7 +105,9 @@ def test_the_functions_are_told_which_bucket_videos_come_from(
 def test_nothing_else_in_lambdas_reads_the_environment() -> None:
     for path in Path(functions_settings.__file__).parent.glob("*.py"):
         if path.name != "settings.py":
-            assert "environ" not in path.read_text().replace("environment", ""), path.name
+            text = path.read_text().replace("environment", "")
+            assert "environ" not in text, path.name
+            assert "getenv" not in text, path.name
 
 
 def test_what_holds_data_outlives_the_stack(template: Template) -> None:
@@ -165,6 +167,7 @@ def test_queues_are_encrypted_and_have_a_dead_letter_queue_that_outlasts_a_holid
 
 
 def test_no_message_comes_back_while_its_function_may_still_be_at_it(template: Template) -> None:
+    assert len(resources(template, "AWS::Lambda::EventSourceMapping")) == 2
     for mapping in resources(template, "AWS::Lambda::EventSourceMapping").values():
         queue = template.to_json()["Resources"][mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]]
         function = template.to_json()["Resources"][mapping["Properties"]["FunctionName"]["Ref"]]
@@ -310,8 +313,21 @@ def function(template: Template, logical_id: str) -> Any:
 
 
 def test_completions_reach_the_finished_queue_and_the_starting_function(template: Template) -> None:
-    template.has_resource_properties("AWS::SNS::Subscription", {"Protocol": "sqs", "RawMessageDelivery": True})
-    template.has_resource_properties("AWS::SNS::Subscription", {"Protocol": "lambda"})
+    subscriptions = {
+        one["Properties"]["Protocol"]: one["Properties"]
+        for one in resources(template, "AWS::SNS::Subscription").values()
+    }
+
+    assert set(subscriptions) == {"sqs", "lambda"}
+    assert subscriptions["sqs"]["Endpoint"] == {"Fn::GetAtt": ["FinishedA941F288", "Arn"]}
+    assert subscriptions["sqs"]["RawMessageDelivery"] is True
+    assert "FinishedDead3E712448" in json.dumps(subscriptions["sqs"]["RedrivePolicy"])
+    [start] = [
+        name
+        for name, it in resources(template, "AWS::Lambda::Function").items()
+        if it["Properties"]["Handler"] == "lambdas.start_analysis.handler"
+    ]
+    assert subscriptions["lambda"]["Endpoint"] == {"Fn::GetAtt": [start, "Arn"]}
 
 
 def test_functions_log_where_the_stack_says_and_not_for_ever(template: Template) -> None:
