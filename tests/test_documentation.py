@@ -51,9 +51,9 @@ def test_the_results_page_names_the_places_the_code_uses() -> None:
 PRICES = [
     ("README.md", "rekognition_video_minute", 1, "about ${:.2f} per minute of video for each analysis"),
     ("README.md", "rekognition_segment_minute", 1, "for segments ${:.2f} for each type"),
-    ("README.md", "kms_key_month", 1, "key of the stack's own (${:.0f} a month)"),
+    ("README.md", "kms_key_month", 1, "KMS key of your own (${:.0f} a month)"),
     ("README.md", "athena_tb", 1, "Athena asks about ${:.0f} per 1,000"),
-    ("stacks/settings.py", "kms_key_month", 1, "key of the stack's own (${:.0f} a month)"),
+    ("stacks/settings.py", "kms_key_month", 1, "KMS key of your own (${:.0f} a month)"),
     ("stacks/settings.py", "athena_tb", 1, "Athena asks about ${:.0f} per 1,000"),
     ("cli/commands/results.py", "athena_tb", 1, "Athena runs it (about ${:.0f} per TB read)"),
     ("cli/commands/operating.py", "rekognition_video_minute", 7 / 60, "about ${:.2f} an analysis"),
