@@ -1,7 +1,8 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
 .PHONY: help setup lock licences extras demo cloud cloud-stop cloud-status quick check test fix synth aws-smoke \
-  histories histories-planted bench bench-start bench-collect bench-drain bench-cost bench-engines bench-report screenshots
+  histories histories-planted bench bench-start bench-collect bench-burst bench-drain bench-cost bench-engines bench-report \
+  screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
 QUICK = tests/lambdas tests/queries tests/tools tests/stacks/test_settings.py tests/test_documentation.py \
@@ -82,13 +83,16 @@ histories: setup ## 10,000 generated histories against the handlers [HISTORIES=n
 histories-planted: setup ## Bugs planted one by one, and which invariant catches each
 	@.venv/bin/python -m tests.histories.planted
 
-bench: bench-start bench-collect bench-drain bench-cost bench-engines bench-report ## All benches; each writes bench/results/<bench>.json
+bench: bench-start bench-collect bench-burst bench-drain bench-cost bench-engines bench-report ## All benches; each writes bench/results/<bench>.json
 
 bench-start: setup ## Cold-start imports, beside bare boto3 clients
 	@.venv/bin/python -m bench.start
 
 bench-collect: setup ## Six hours of results, beside the plain loop
 	@.venv/bin/python -m bench.collect
+
+bench-burst: setup ## 200 jobs that ended at once: how soon they are collected, beside pages ÷ rate
+	@.venv/bin/python -m bench.burst
 
 bench-drain: setup ## 1,000 and 10,000 videos at once on 20 slots, in virtual time
 	@.venv/bin/python -m bench.drain

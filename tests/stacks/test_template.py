@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
+from bench import burst
 from lambdas import settings as functions_settings
 from stacks.encryption import RekognitionBatchKey
 from tests.world import TABLE
@@ -554,3 +555,15 @@ def test_the_services_that_send_to_queues_may_use_the_key_and_no_other(
 
 def test_the_app_is_deployed_by_name_and_described(template: Template) -> None:
     assert re.search("Rekognition", template.to_json()["Description"])
+
+
+def test_as_many_collectors_run_at_a_time_as_the_bench_has_found_to_do(template: Template) -> None:
+    sources = template.find_resources("AWS::Lambda::EventSourceMapping").values()
+
+    at_a_time = {
+        source["Properties"]["ScalingConfig"]["MaximumConcurrency"]
+        for source in sources
+        if "Finished" in json.dumps(source["Properties"]["EventSourceArn"])
+    }
+
+    assert at_a_time == {burst.COLLECTORS}
