@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +164,46 @@ def test_a_new_run_waits_until_an_earlier_ones_leftovers_are_removed(account: Ac
 
     assert smoke.main(["--yes", "--folder", str(account.register.parent)]) == 2
     assert f"REMOVE={account.register}" in capsys.readouterr().err
+
+
+#: A run whose stack takes for ever, in a process of its own; it says what is left of its bucket.
+ENDLESS = """
+import sys, time
+from moto import mock_aws
+from tools.aws_smoke import __main__ as smoke
+from tools.aws_smoke.bed import Bed
+
+def build(bed):
+    bed.account.bucket("smoke-bucket")
+    print("building", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+Bed.build = build
+with mock_aws():
+    status = smoke.main(["--yes", "--folder", sys.argv[1]])
+    buckets = smoke.Account(None, "us-east-1", smoke.Path("none")).client("s3").list_buckets()["Buckets"]
+    print("status", status, "buckets", buckets)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_and_everything_is_removed(tmp_path: Path, number: signal.Signals) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr
+    assert any("building" in line for line in running.stderr)
+
+    running.send_signal(number)
+    said, _ = running.communicate(timeout=30)
+
+    assert "status 1 buckets []" in said
+    assert "**The run was stopped: interrupted**" in next(tmp_path.glob("*.md")).read_text()
+    assert not (tmp_path / "made.json").exists()
 
 
 # The report.
