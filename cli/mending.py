@@ -2,7 +2,7 @@
 
 from cli.stack import Stack
 from lambdas.jobs import Job
-from lambdas.scheduler import LARGEST_VIDEO
+from lambdas.videos import LARGEST_VIDEO
 
 ENDED_BADLY = ("FAILED", "REJECTED")
 

@@ -16,19 +16,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from lambdas.analyses import analysis_named, chosen
-from lambdas.errors import ServiceTrouble
+from lambdas.errors import AccountFault, Gone
 from lambdas.values import Structure, Value, WrongAnalysis, nearest
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from lambdas.events import Upload
+    from lambdas.videos import Videos
 
 NAME = "analyses"  # of the metadata and of the tag
 NOTHING = "none"
+# The analysis of a job whose uploader's choice can't be read yet, or asks for something that can't be done.
+UNKNOWN = "unknown"
 
 Choice = Mapping[str, Mapping[str, Any]]
 
@@ -64,6 +63,24 @@ class Rules:
     routes: Sequence[Route] = ()
     uploads: str = "none"
     allowed: Sequence[str] = ()
+
+    @property
+    def in_use(self) -> frozenset[str]:
+        """The analyses that may come to be done, by the operator's choice or an uploader's."""
+        choices = (self.analyses, *(route.analyses for route in self.routes))
+        return frozenset(name for choice in choices for name in choice) | frozenset(self._uploaders)
+
+    @property
+    def _uploaders(self) -> Sequence[str]:
+        return () if self.uploads == "none" else self.allowed
+
+    def allow(self, analysis: str, parameters: Mapping[str, Any]) -> bool:
+        """Whether a job may be started under these rules. (A face search may where its collection is one the operator
+        names, or uploaders may search.)"""
+        if analysis in self._uploaders or "CollectionId" not in parameters:
+            return analysis in self.in_use
+        choices = (self.analyses, *(route.analyses for route in self.routes))
+        return any(choice.get(analysis, {}).get("CollectionId") == parameters["CollectionId"] for choice in choices)
 
     def for_key(self, key: str) -> Choice:
         """What is done with an upload under `key` whose uploader doesn't say."""
@@ -137,12 +154,12 @@ class Chooser:
     """Asks the object, where uploaders may choose.
 
     Args:
-        s3: the client.
+        videos: the objects.
         rules: what the operator decided.
     """
 
-    def __init__(self, s3: "S3Client", rules: Rules) -> None:
-        self._s3 = s3
+    def __init__(self, videos: "Videos", rules: Rules) -> None:
+        self._videos = videos
         self._rules = rules
 
     def choose(self, upload: "Upload") -> Choice:
@@ -150,43 +167,47 @@ class Chooser:
 
         Raises:
             WrongChoice: its uploader asks for something that can't be done.
+            CannotStart: S3 does not give the object out, and to nobody.
+            AccountFault: this stack may not ask.
             ServiceTrouble: S3 couldn't say.
         """
         said = self._said(upload) if upload.size and self._rules.uploads != "none" else None
         return self._rules.for_words(*said) if said else self._rules.for_key(upload.key)
 
+    def allows(self, analysis: str, parameters: Mapping[str, Any]) -> bool:
+        """Whether the settings allow a job to be started."""
+        return self._rules.allow(analysis, parameters)
+
     def _said(self, upload: "Upload") -> tuple[str, str] | None:
-        """Where and what the uploader says, if anything. An object that is gone, replaced or forbidden says nothing:
-        its job then ends at its start, with that reason."""
+        """Where and what the uploader says, if anything. An object that is gone or replaced says nothing: its job then
+        ends at its start, with that reason."""
+        # "null" is the version that a bucket without (or with suspended) versioning has: the current one.
+        version = upload.version_id if upload.version_id != "null" else None
         tags = 1
-        if self._rules.uploads != "tags":
-            head = self._ask(upload, "head_object")
-            if head is None or head["ETag"].strip('"') != upload.etag:
-                return None
-            for name, text in head.get("Metadata", {}).items():
-                if name.lower() == NAME:
-                    return "metadata", text
-            # Asking for tags where there are none would be one more call for each video of a million. By header: older
-            # versions of boto3 don't know the member.
-            tags = int(head.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-tagging-count", 0))
-        if tags and self._rules.uploads != "metadata":
-            for tag in (self._ask(upload, "get_object_tagging") or {}).get("TagSet", []):
-                if tag["Key"].lower() == NAME:
-                    return "tags", tag["Value"]
+        try:
+            if self._rules.uploads != "tags":
+                head = self._videos.head(upload.bucket, upload.key, version)
+                if head["ETag"].strip('"') != upload.etag:
+                    return None
+                for name, text in head.get("Metadata", {}).items():
+                    if name.lower() == NAME:
+                        return "metadata", text
+                # Asking for tags where there are none would be one more call for each video of a million. By header:
+                # older versions of boto3 don't know the member.
+                tags = int(head.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-tagging-count", 0))
+            if tags and self._rules.uploads != "metadata":
+                for tag in self._tags(upload, version):
+                    if tag["Key"].lower() == NAME:
+                        return "tags", tag["Value"]
+        except Gone:
+            return None
         return None
 
-    def _ask(self, upload: "Upload", operation: str) -> Any:
-        # "null" is the version that a bucket without (or with suspended) versioning has: the current one.
-        version = {"VersionId": upload.version_id} if upload.version_id not in (None, "null") else {}
+    def _tags(self, upload: "Upload", version: str | None) -> Sequence[Mapping[str, str]]:
         try:
-            return getattr(self._s3, operation)(Bucket=upload.bucket, Key=upload.key, **version)
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in ("404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"):
-                return None
-            if code in ("403", "AccessDenied"):
-                if operation == "head_object":
-                    return None
-                # Nobody knows what they asked for, and the default might be what they did not want to pay for.
-                raise WrongChoice("", "this stack may not read the object's tags (AccessDenied)") from error
-            raise ServiceTrouble(f"S3 {operation}: {code}") from error
+            answer = self._videos.ask("get_object_tagging", upload.bucket, upload.key, version)
+        except AccountFault as fault:
+            # Reading tags is a right of its own: without it the object can be read, and those without tags be started.
+            raise AccountFault(UNKNOWN, f"{fault} (its tags)") from fault
+        tags: Sequence[Mapping[str, str]] = answer.get("TagSet", [])
+        return tags

@@ -16,6 +16,11 @@ class Clock:
         time.sleep(seconds)
 
 
+def seconds_of(text: str) -> float:
+    """Seconds since 1970 of an ISO time: the opposite of ``iso``."""
+    return datetime.fromisoformat(text).timestamp()
+
+
 def iso(seconds: float) -> str:
     """`seconds` since 1970 as text that sorts like time: ``2026-11-22T23:57:20.123Z``."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

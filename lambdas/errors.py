@@ -5,6 +5,8 @@ AnalysisError
 ├── WrongSettings       the functions were deployed with bad settings    never, until they are deployed again
 ├── WrongRuntime        the runtime's boto3 is too old                   never, until the runtime is updated
 ├── CannotStart         Rekognition will never take this video           never; the job is REJECTED
+│   └── Gone            the object was deleted or replaced               only if it is uploaded again
+├── AccountFault        a right, a role, a key or a setting is wrong     once that is mended; see blocking.py
 ├── TokenTaken          the attempt's token stands for another call        at once, as the next attempt
 ├── NoFreeSlot          the account is running all the jobs it may       wait; nothing is wrong
 ├── SlowDown            too many calls a second                          in a moment
@@ -36,6 +38,24 @@ class CannotStart(AnalysisError):
     """Rekognition will never take this video as it is; the text is the reason people read."""
 
 
+class Gone(CannotStart):
+    """The object is no longer there, or no longer the one that was uploaded."""
+
+
+class AccountFault(AnalysisError):
+    """A right, a role, a key or a setting of this account is wrong; or, unless `certain`, of this one video.
+
+    Attributes:
+        scope: what it meets: ``videos`` (every video, whatever its analysis) or the name of an analysis.
+        certain: whether it is the account's for sure.
+    """
+
+    def __init__(self, scope: str, text: str, *, certain: bool = False) -> None:
+        super().__init__(text)
+        self.scope = scope
+        self.certain = certain
+
+
 class TokenTaken(AnalysisError):
     """The attempt's token was used within 7 days with other parameters: another stack's topic or role, say."""
 
@@ -49,7 +69,13 @@ class SlowDown(AnalysisError):
 
 
 class ServiceTrouble(AnalysisError):
-    """Rekognition failed to answer, or answered with a fault of its own."""
+    """A service failed to answer, or answered with a fault of its own.
+
+    Attributes:
+        maybe_started: whether it was a Start that may have been carried out all the same.
+    """
+
+    maybe_started = False
 
 
 class CollectionDenied(AnalysisError):

@@ -18,14 +18,16 @@ and COLLECTING, when to poll it, should no notification come; ended, when it end
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from lambdas import analyses
+from lambdas.blocking import Scope, scopes_in, worth_keeping
 from lambdas.clock import Clock, iso
 
 if TYPE_CHECKING:
@@ -65,8 +67,15 @@ class Job:
     due_at: str  # sorts the jobs of one state; see above
     state_since: str
     registered_at: str
+    # Given to Rekognition: the same for all Starts of one attempt, or its token would stand for two calls.
     version_id: str | None = None
+    newest_version_id: str | None = None  # of the same content, uploaded again
     attempt: int = 1
+    maybe_started: bool = False  # a Start of this attempt may have been accepted without our knowing
+    # How often it was REJECTED for a fault that may be its own, when last, and in which scope; see blocking.py.
+    suspicions: int = 0
+    suspected_at: str | None = None
+    suspected_in: str | None = None
     rekognition_job_id: str | None = None
     past_rekognition_job_ids: Sequence[str] = ()  # of earlier attempts
     slot_freed_by: str | None = None  # the attempt of which Rekognition has said that it ended
@@ -137,19 +146,59 @@ class Jobs:
         item = self._get_item(job_id)
         return _job(item) if item else None
 
-    def in_state(self, state: State, limit: int | None = None, due: float | None = None) -> Iterator[str]:
-        """Ids of the jobs in `state`, the first due first; with `due`, only those due by that time.
+    def in_state(self, state: State) -> Iterator[str]:
+        """Ids of the jobs in `state`, the first due first.
 
         Read from an index that trails the table by a moment, so an id may have moved on: claim before you believe.
         """
-        values = {":state": state} | ({":due": iso(due) + "~"} if due is not None else {})
-        condition = "#state = :state" + (" AND #due_at <= :due" if due is not None else "")
-        for item in self._query(BY_STATE, condition, values, limit):
+        for item in self._query(BY_STATE, "#state = :state", {":state": state}):
             yield item["job_id"]
+
+    def due(
+        self,
+        state: State,
+        now: float,
+        *,
+        since: str = "",
+        newest_first: bool = False,
+        only: str | None = None,
+        but: Iterable[str] = (),
+    ) -> Iterator[tuple[str, str]]:
+        """Ids of the jobs in `state` that are due, each with its ``due_at``; of one analysis, or of all `but` some.
+
+        Read from the same index as ``in_state``, as they are needed.
+        """
+        unwanted = {f":but{number}": name for number, name in enumerate(sorted(but))}
+        wanted = "#analysis = :only" if only else f"NOT #analysis IN ({', '.join(unwanted)})" if unwanted else ""
+        found = self._query(
+            BY_STATE,
+            "#state = :state AND #due_at BETWEEN :since AND :now",
+            {":state": state, ":since": since or iso(0), ":now": iso(now) + "~"}
+            | ({":only": only} if only else unwanted),
+            # What is filtered out is read all the same: then in large pages. Else in small ones: the first may do.
+            page=None if wanted else 20,
+            wanted=wanted,
+            newest_first=newest_first,
+        )
+        return ((item["job_id"], item["due_at"]) for item in found)
+
+    def uncollected(self, before: float, most: int) -> int:
+        """How many jobs ended at Rekognition before that time and are not collected yet; `most` at the most."""
+        found = (
+            item
+            for state in ("RUNNING", "COLLECTING")
+            for item in self._query(
+                BY_STATE,
+                "#state = :state",
+                {":state": state, ":before": iso(before)},
+                wanted="#slot_freed_at < :before",
+            )
+        )
+        return sum(1 for _ in islice(found, most))
 
     def of_video(self, bucket: str, key: str) -> list[Job]:
         """All jobs of all uploads of one key, oldest first (from an index that trails the table by a moment)."""
-        items = self._query(BY_VIDEO, "#video = :video", {":video": f"{bucket}/{key}"}, None)
+        items = self._query(BY_VIDEO, "#video = :video", {":video": f"{bucket}/{key}"})
         return [job for item in items if (job := self.get(item["job_id"]))]
 
     # the backlog
@@ -177,14 +226,14 @@ class Jobs:
 
         One write with the note of the upload: a crash between the two would leave an upload that nobody answers.
         """
-        again = {**self._waiting(self._clock.now(), job_id), "reason": None, "start_errors": 0}
+        again = {**self._waiting(self._clock.now(), job_id), "reason": None, "start_errors": 0, **_UNSUSPECTED}
         return self._uploaded_again(job_id, upload, again, "#state = :rejected")
 
     def _uploaded_again(self, job_id: str, upload: "Upload", changes: Mapping[str, Any], when: str) -> Job | None:
         noted = {
             "sequencer": upload.sequencer,
             "uploaded_again_at": upload.uploaded_at,
-            "version_id": upload.version_id,
+            "newest_version_id": upload.version_id,
         }
         return self._change(
             job_id, {**noted, **changes}, when=f"#sequencer < :sequencer AND {when}", rejected="REJECTED"
@@ -199,16 +248,47 @@ class Jobs:
         """Return a claim, keeping the job's position in the backlog."""
         self._release(job, self._state("WAITING", job.position))
 
-    def reschedule(self, job: Job, reason: str, seconds: float) -> None:
+    def release_stale(self, job: Job) -> None:
+        """Return the claim of a function that never came back: it may have started the job."""
+        self._release(job, {**self._state("WAITING", job.position), "maybe_started": True})
+
+    def reschedule(self, job: Job, reason: str, seconds: float, *, maybe_started: bool) -> None:
         """Return a claim after trouble: behind the jobs that wait now, due in `seconds`, so it can't block them."""
         later = self._waiting(self._clock.now() + seconds, job.job_id)
-        self._release(job, {**later, "reason": reason, "start_errors": job.start_errors + 1})
+        uncertain = {"maybe_started": True} if maybe_started else {}
+        self._release(job, {**later, **uncertain, "reason": reason, "start_errors": job.start_errors + 1})
+
+    def take_newest_version(self, job: Job) -> Job | None:
+        """Let a claimed job of which no Start was ever sent analyse the same content under its newest version."""
+        return self._change(
+            job.job_id,
+            {"version_id": job.newest_version_id},
+            when=_CLAIMED,
+            running="RUNNING",
+            attempt=job.attempt,
+        )
+
+    def remove(self, job: Job) -> bool:
+        """Remove a claimed job that has become others; False if it moved on, or was uploaded again meanwhile."""
+        try:
+            self._dynamodb.delete_item(
+                TableName=self._table,
+                Key=_serialize({"job_id": job.job_id}),
+                ConditionExpression="#state = :running AND #sequencer = :sequencer",
+                ExpressionAttributeNames={"#state": "state", "#sequencer": "sequencer"},
+                ExpressionAttributeValues=_serialize({":running": "RUNNING", ":sequencer": job.sequencer}),
+            )
+        except ClientError as error:
+            if _condition_failed(error):
+                return False
+            raise
+        return True
 
     def _release(self, job: Job, changes: Mapping[str, Any]) -> None:
         self._change(
             job.job_id,
             changes,
-            when="#state = :running AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)",
+            when=_CLAIMED,
             running="RUNNING",
             attempt=job.attempt,
         )
@@ -221,7 +301,7 @@ class Jobs:
         """
         self._change(
             job.job_id,
-            {"state": "RUNNING", "rekognition_job_id": rekognition_job_id, "due_at": iso(poll_at), "reason": None},
+            {"state": "RUNNING", "rekognition_job_id": rekognition_job_id, "due_at": iso(poll_at), **_STARTED},
             when="#state IN (:running, :waiting) AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)",
             running="RUNNING",
             waiting="WAITING",
@@ -250,8 +330,26 @@ class Jobs:
         )
 
     def scheduler(self) -> Mapping[str, Any]:
-        """What the scheduler knows: ``paused`` (the operator's switch), ``refused_at`` (the last "no slot")."""
+        """What the scheduler knows: ``paused`` (the operator's switch), ``refused_at`` (the last "no slot"),
+        ``collected_at`` (about when results were last collected), ``scopes`` (what can't be started; see blocking.py).
+        """
         return self._get_item(SCHEDULER)
+
+    def note_scopes(self, decide: Callable[[Mapping[str, Scope]], Mapping[str, Scope]]) -> Mapping[str, Scope]:
+        """Change what is known of scopes: `decide` is given what the table knows and says what it is then. (It may be
+        asked again, when another invocation was faster.)"""
+        while True:
+            item = self._get_item(SCHEDULER)
+            known = scopes_in(item)
+            new = worth_keeping(decide(known), self._clock.now())
+            if new == known:
+                return known
+            version = int(item.get("scopes_version", 0))
+            stored = {name: scope.as_item() for name, scope in new.items()}
+            changes = {"scopes": stored or None, "scopes_version": version + 1}
+            when = "#scopes_version = :before" if version else "attribute_not_exists(#scopes_version)"
+            if self._update(SCHEDULER, changes, when=when, **({"before": version} if version else {})) is not None:
+                return new
 
     def take_slot(self, job: Job, most: int) -> bool:
         """Let a claimed job be one of `most` that run; False if so many do.
@@ -354,18 +452,37 @@ class Jobs:
 
     # ends, and another try
 
-    def reject(self, job: Job, reason: str) -> bool:
+    def reject(self, job: Job, reason: str, *, suspected_in: str | None = None) -> bool:
         """End a job that never cost anything; False if it moved on, or was uploaded again meanwhile: then what was
-        wrong may no longer be."""
+        wrong may no longer be. `suspected_in` names the scope of a fault that may not be its own."""
         if job.state not in ("WAITING", "RUNNING"):
             return False
+        suspected = {
+            "suspicions": job.suspicions + 1,
+            "suspected_at": iso(self._clock.now()),
+            "suspected_in": suspected_in,
+        }
         changed = self._change(
             job.job_id,
-            {**self._state("REJECTED"), "reason": reason},
+            {**self._state("REJECTED"), "reason": reason[:1000], **(suspected if suspected_in else _UNSUSPECTED)},
             when="#attempt = :attempt AND #state = :was AND #sequencer = :sequencer",
             attempt=job.attempt,
             was=job.state,
             sequencer=job.sequencer,
+        )
+        return changed is not None
+
+    def requeue_suspect(self, job_id: str) -> bool:
+        """Put a job that was REJECTED as a suspect back where it was in the backlog; False if it is something else."""
+        job = self.get(job_id)
+        if job is None or job.state != "REJECTED" or job.suspected_at is None:
+            return False
+        changed = self._change(
+            job_id,
+            self._state("WAITING", job.position),
+            when="#state = :rejected AND #suspected_at = :suspected_at",
+            rejected="REJECTED",
+            suspected_at=job.suspected_at,
         )
         return changed is not None
 
@@ -380,6 +497,8 @@ class Jobs:
             **_OVER,
             "rekognition_job_id": None,
             "attempt": job.attempt + 1,
+            "version_id": job.newest_version_id or job.version_id,
+            "maybe_started": None,
             "past_rekognition_job_ids": past,
             "reason": reason,
             **self._waiting(self._clock.now() + seconds, job.job_id),
@@ -451,29 +570,41 @@ class Jobs:
         return _deserialize(answer.get("Item", {}))
 
     def _query(
-        self, index: str, condition: str, values: Mapping[str, Any], limit: int | None
+        self,
+        index: str,
+        condition: str,
+        values: Mapping[str, Any],
+        *,
+        page: int | None = None,
+        wanted: str = "",
+        newest_first: bool = False,
     ) -> Iterator[dict[str, Any]]:
+        """Items of an index, read as they are needed: `page` of them a call, or as many as DynamoDB gives at once. What
+        is not `wanted` is filtered out."""
         request: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": index,
             "KeyConditionExpression": condition,
-            "ExpressionAttributeNames": {f"#{name}": name for name in re.findall(r"#(\w+)", condition)},
+            "ExpressionAttributeNames": {f"#{name}": name for name in re.findall(r"#(\w+)", condition + wanted)},
             "ExpressionAttributeValues": _serialize(values),
+            "ScanIndexForward": not newest_first,
         }
-        left = limit
+        if wanted:
+            request["FilterExpression"] = wanted
+        if page is not None:
+            request["Limit"] = page
         while True:
-            if left is not None:
-                request["Limit"] = left
             answer = self._dynamodb.query(**request)
-            for item in answer["Items"]:
-                yield _deserialize(item)
-            if left is not None:
-                left -= len(answer["Items"])
-            if "LastEvaluatedKey" not in answer or left == 0:
+            yield from map(_deserialize, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
+# A claim that has come to nothing yet.
+_CLAIMED = "#state = :running AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)"
+_UNSUSPECTED: Mapping[str, Any] = dict.fromkeys(("suspicions", "suspected_at", "suspected_in"))
+_STARTED: Mapping[str, Any] = {"reason": None, "maybe_started": None, **_UNSUSPECTED}
 # What a job has only while an attempt of it runs or is collected.
 _OVER: Mapping[str, Any] = dict.fromkeys(("checkpoint", "lease_owner", "lease_until", "polls"))
 
@@ -486,7 +617,7 @@ _deserializer = TypeDeserializer()
 def _item(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _FIELDS}
     item = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    return {name: _stored(name, value) for name, value in item.items() if value is not None}
+    return {name: _stored(name, value) for name, value in item.items() if value is not None and value is not False}
 
 
 def _runs(job: Job | None) -> bool:
@@ -507,7 +638,7 @@ def _job(item: Mapping[str, Any]) -> Job:
     for name in _AS_JSON:
         if name in known:
             known[name] = json.loads(known[name])
-    for name in ("size", "attempt", "start_errors", "polls", "detections"):
+    for name in ("size", "attempt", "start_errors", "suspicions", "polls", "detections"):
         if name in known:
             known[name] = int(known[name])
     return Job(**known)

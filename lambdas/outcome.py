@@ -43,11 +43,15 @@ class Bus:
             "analysis": job.analysis,
             **outcome,
         }
-        entry: PutEventsRequestEntryTypeDef = {
-            "Source": SOURCE,
-            "DetailType": f"Job {state.capitalize()}",
-            "Detail": json.dumps(detail),
-        }
+        self.tell(f"Job {state.capitalize()}", **detail)
+
+    def tell(self, what: str, **detail: Any) -> None:
+        """Put an event on the bus: ``Starting Blocked``, say.
+
+        Raises:
+            EventRefused: EventBridge did not take the event, in several tries.
+        """
+        entry: PutEventsRequestEntryTypeDef = {"Source": SOURCE, "DetailType": what, "Detail": json.dumps(detail)}
         refusal = self._put(entry)
         for pause in PAUSES:
             if refusal is None:
@@ -56,8 +60,8 @@ class Bus:
             refusal = self._put(entry)
         if refusal is not None:
             count(Count.EVENTS_FAILED)
-            logger.error("EventBridge did not take the event", extra={"event": entry["DetailType"], "error": refusal})
-            raise EventRefused(f"EventBridge did not take the event {entry['DetailType']!r}: {refusal}")
+            logger.error("EventBridge did not take the event", extra={"event": what, "error": refusal})
+            raise EventRefused(f"EventBridge did not take the event {what!r}: {refusal}")
 
     def _put(self, entry: "PutEventsRequestEntryTypeDef") -> str | None:
         """Put one event; why it was refused, or None."""

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.analyses import CATALOGUE
 from lambdas.errors import (
+    AccountFault,
     CannotStart,
     CollectionDenied,
     JobForgotten,
@@ -26,6 +27,7 @@ from lambdas.errors import (
     TokenTaken,
 )
 from lambdas.rows import fractions_as_text
+from lambdas.videos import VIDEOS
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -37,14 +39,18 @@ PAGE_ROWS = 1000  # the most that Get gives at once
 # By code and not by class: Rekognition is known to answer with codes its model doesn't declare.
 _NO_SLOT = {"LimitExceededException"}
 _TOO_FAST = {"ThrottlingException", "ProvisionedThroughputExceededException", "TooManyRequestsException"}
-_NEVER = {
+# The call itself is refused, whatever the video.
+_DENIED = {
     "AccessDeniedException",
-    "InvalidParameterException",
-    "InvalidS3ObjectException",
-    "ValidationException",
-    "VideoTooLargeException",
-    "ResourceNotFoundException",  # at Start: a face collection that doesn't exist
+    "OptInRequired",
+    "SubscriptionRequiredException",
+    "UnrecognizedClientException",
 }
+# The object can't be read by Rekognition: its key's policy, another region, or the rights of this stack.
+_UNREADABLE = {"InvalidS3ObjectException"}
+# Something in the call is wrong: this job's parameters, or the topic, the role or the collection of them all.
+_WRONG = {"InvalidParameterException", "ValidationException", "ResourceNotFoundException"}
+_NEVER = {"VideoTooLargeException"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class Rekognition:
         """Start the job's current attempt; Rekognition's id of it. The same attempt started twice is one job.
 
         Raises:
-            NoFreeSlot, SlowDown, CannotStart, TokenTaken, ServiceTrouble
+            NoFreeSlot, SlowDown, CannotStart, AccountFault, TokenTaken, ServiceTrouble
         """
         video = {"Bucket": job.bucket, "Name": job.key} | ({"Version": job.version_id} if job.version_id else {})
         if job.analysis not in CATALOGUE:
@@ -108,7 +114,7 @@ class Rekognition:
                 **_of(job.parameters, analysis.start),
             )
         except (ClientError, BotoCoreError) as error:
-            _raise_start_error(error)
+            _raise_start_error(error, job.analysis)
         return str(answer["JobId"])
 
     def page(self, job: "Job", rekognition_job_id: str, token: str | None = None) -> Page:
@@ -211,7 +217,7 @@ def _text(error: Exception) -> str:
     return f"{details['Code']}: {details.get('Message', '')}"
 
 
-def _raise_start_error(error: Exception) -> NoReturn:
+def _raise_start_error(error: Exception, analysis: str) -> NoReturn:
     code = _code(error)
     if code in _NO_SLOT:
         raise NoFreeSlot(_text(error)) from error
@@ -219,9 +225,17 @@ def _raise_start_error(error: Exception) -> NoReturn:
         raise SlowDown(_text(error)) from error
     if code == "IdempotentParameterMismatchException":
         raise TokenTaken(_text(error)) from error
+    if code in _DENIED:
+        raise AccountFault(analysis, _text(error), certain=True) from error
+    if code in _UNREADABLE:
+        raise AccountFault(VIDEOS, _text(error)) from error
+    if code in _WRONG:
+        raise AccountFault(analysis, _text(error)) from error
     if code in _NEVER:
         raise CannotStart(_text(error)) from error
-    raise ServiceTrouble(_text(error)) from error
+    trouble = ServiceTrouble(_text(error))
+    trouble.maybe_started = True
+    raise trouble from error
 
 
 def _raise_get_error(error: Exception) -> NoReturn:

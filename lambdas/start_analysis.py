@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 from lambdas import wiring
 from lambdas.batches import handle_each
 from lambdas.events import NotOurs, Upload, notifications_in, uploads_in
+from lambdas.scheduler import SPARE, EnoughTime
 from lambdas.telemetry import Count, count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-SPARE = 10_000  # ms left at which no further start is begun; a start with its writes takes well under a second
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -19,41 +18,45 @@ SPARE = 10_000  # ms left at which no further start is begun; a start with its w
 def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
     """Handle an SQS batch of uploads, an SNS notification of a job's end, or the minute tick."""
     if "Records" not in event:
-        wiring.scheduler().tick(enough_time=lambda: context.get_remaining_time_in_millis() > SPARE)
+        wiring.scheduler().tick(context.get_remaining_time_in_millis)
         return None
+
+    def enough_time() -> bool:
+        return context.get_remaining_time_in_millis() > SPARE
+
     if "Sns" in event["Records"][0]:
-        return _completed(event)
-    return _uploaded(event, context)
+        return _completed(event, enough_time)
+    return _uploaded(event, context, enough_time)
 
 
-def _completed(event: dict[str, Any]) -> None:
+def _completed(event: dict[str, Any], enough_time: EnoughTime) -> None:
     for notification in notifications_in(event):
         if isinstance(notification, NotOurs) or notification.rekognition_job_id is None:
             continue  # the collecting function says so
-        wiring.scheduler().fill_after_completion(notification.job_id, notification.rekognition_job_id)
+        wiring.scheduler().fill_after_completion(notification.job_id, notification.rekognition_job_id, enough_time)
 
 
-def _uploaded(event: dict[str, Any], context: "LambdaContext") -> Any:
-    joined = 0
+def _uploaded(event: dict[str, Any], context: "LambdaContext", enough_time: EnoughTime) -> Any:
+    enqueued = 0
 
-    def join(record: "SQSRecord") -> None:
-        nonlocal joined
+    def enqueue(record: "SQSRecord") -> None:
+        nonlocal enqueued
         for upload in uploads_in(record.body):
-            joined += _join(upload)
+            enqueued += _enqueue(upload)
 
-    failures = handle_each(event, context, join)
+    failures = handle_each(event, context, enqueue)
     try:
-        wiring.scheduler().fill_after_uploads(joined)
+        wiring.scheduler().fill_after_uploads(enqueued, enough_time)
     except Exception:
         # The uploads are in the table: failing here would only deliver them again. The next tick fills the slots.
         logger.exception("could not fill slots after uploads")
     return failures
 
 
-def _join(upload: Upload) -> int:
+def _enqueue(upload: Upload) -> int:
     with logger.append_context_keys(bucket=upload.bucket, key=upload.key):
         if upload.key.endswith("/") or not upload.key.lower().endswith(wiring.settings().video_extensions):
             logger.info("ignored: not a video by its extension")
             count(Count.UPLOADS_IGNORED)
             return 0
-        return wiring.scheduler().enqueue(upload)
+        return wiring.enqueuer().enqueue(upload)

@@ -10,15 +10,18 @@ from botocore.config import Config
 from lambdas.choosing import Chooser
 from lambdas.clock import Clock
 from lambdas.collecting import Collector
+from lambdas.enqueue import Enqueuer
 from lambdas.errors import WrongRuntime
 from lambdas.jobs import Jobs
 from lambdas.outcome import Bus
+from lambdas.polling import Poller
 from lambdas.queue import Queue
 from lambdas.rekognition import Rekognition
 from lambdas.results import Results
-from lambdas.scheduler import Scheduler, Videos
+from lambdas.scheduler import Scheduler
 from lambdas.settings import Settings
 from lambdas.telemetry import logger
+from lambdas.videos import Videos
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -86,27 +89,43 @@ def _rekognition() -> Rekognition:
     return Rekognition(starter, reader, topic_arn=settings().topic_arn, role_arn=settings().publisher_role_arn)
 
 
+def _queue() -> Queue:
+    return Queue(client("sqs"), settings().finished_queue_url)
+
+
+def _bus() -> Bus:
+    return Bus(client("events"), clock())
+
+
+def _chooser() -> Chooser:
+    return Chooser(Videos(client("s3")), settings().rules)
+
+
+@cache
+def enqueuer() -> Enqueuer:
+    """What turns uploads into jobs."""
+    return Enqueuer(jobs(), _queue(), _bus(), clock(), _chooser())
+
+
 @cache
 def scheduler() -> Scheduler:
     """What starts jobs."""
-    queue = Queue(client("sqs"), settings().finished_queue_url)
-    videos, bus = Videos(client("s3")), Bus(client("events"), clock())
-    given = settings()
     return Scheduler(
         jobs(),
         _rekognition(),
-        videos,
-        queue,
-        bus,
+        Videos(client("s3")),
+        enqueuer(),
+        Poller(jobs(), _queue(), clock()),
+        _bus(),
         clock(),
-        chooser=Chooser(client("s3"), given.rules),
-        most_running=given.most_running,
+        chooser=_chooser(),
+        videos_bucket=settings().videos_bucket,
+        most_running=settings().most_running,
     )
 
 
 @cache
 def collector() -> Collector:
     """What collects a finished job's results."""
-    queue = Queue(client("sqs"), settings().finished_queue_url)
     results = Results(client("s3"), settings().results_bucket)
-    return Collector(jobs(), _rekognition(), results, queue, Bus(client("events"), clock()), clock())
+    return Collector(jobs(), _rekognition(), results, _queue(), _bus(), clock())

@@ -302,7 +302,7 @@ def world(engine: Any = None, faults: Faults | None = None, **environment: str) 
         here = World(clock, rekognition, s3, dynamodb, sqs)
         rekognition.publish = here.notifications.append
         settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": queue, "AWS_DEFAULT_REGION": REGION, **environment}
-        parts = (wiring.settings, wiring.client, wiring.jobs, wiring.scheduler, wiring.collector)
+        parts = (wiring.settings, wiring.client, wiring.jobs, wiring.enqueuer, wiring.scheduler, wiring.collector)
         with patch.dict(os.environ, settings), patch.object(wiring, "clock", lambda: clock):
             for part in parts:
                 part.cache_clear()

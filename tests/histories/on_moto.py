@@ -38,7 +38,7 @@ class OnMoto(OnTheStandIn):
         for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
             client = RekognitionClient(here.rekognition, config.retries["total_max_attempts"], here.clock.sleep)
             clients[id(config)] = self.trouble.wrap("rekognition", client)
-        for part in (wiring.jobs, wiring.scheduler, wiring.collector):
+        for part in (wiring.jobs, wiring.enqueuer, wiring.scheduler, wiring.collector):
             part.cache_clear()
         self._stack.enter_context(
             patch.object(wiring, "client", lambda service, config=None: clients[id(config) if config else service])

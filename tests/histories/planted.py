@@ -22,8 +22,11 @@ from lambdas import (
     results,
     scheduler as scheduler_module,
     streams,
+    videos as videos_module,
 )
 from lambdas.jobs import Job, Jobs
+from lambdas.polling import Poller
+from lambdas.videos import Videos
 from tests.histories.__main__ import profile
 from tests.histories.machine import Histories
 from tests.histories.promises import COMPLETE, CONSERVING, ENDS, JUST, NEWEST, NO_WORK, ONE_START, STAYS, Broken
@@ -94,7 +97,7 @@ def _pages_without_the_last(self: Any, job: Any, rekognition_job_id: str, first:
     yield replace(page, next_token=None)
 
 
-def _tick_that_does_not_ask(self: scheduler_module.Scheduler, state: Any) -> None:
+def _tick_that_does_not_ask(self: Poller, enough_time: Any) -> None:
     """Nobody asks after jobs whose notification was lost."""
 
 
@@ -107,7 +110,7 @@ def _one_start_a_tick(original: Callable[..., Any]) -> Callable[..., Any]:
     return fill
 
 
-def _blind(self: scheduler_module.Videos, job: Job) -> None:
+def _blind(self: Videos, job: Job) -> None:
     """Start whatever lies under the key now."""
 
 
@@ -138,8 +141,8 @@ BUGS = (
     Bug("the first three pages only", rekognition_module.Rekognition, "pages", _pages_without_the_last, (COMPLETE,)),
     Bug(
         "nobody asks after lost notifications",
-        scheduler_module.Scheduler,
-        "_poll_silent_jobs",
+        Poller,
+        "poll_silent_jobs",
         _tick_that_does_not_ask,
         (ENDS,),
     ),
@@ -154,7 +157,7 @@ BUGS = (
         "started is written unconditionally", Jobs, "started", _without_condition(Jobs.started), (STAYS, ENDS, COMPLETE)
     ),
     Bug("every notification is believed", collecting.Collector, "_which", _whatever_is_told, (STAYS, ONE_START)),
-    Bug("the empty are not turned away", scheduler_module, "wrong_size", lambda size: None, (NO_WORK, JUST)),
+    Bug("the empty are not turned away", videos_module, "wrong_size", lambda size: None, (NO_WORK, JUST)),
 )
 
 

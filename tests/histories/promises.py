@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lambdas import analyses
+from lambdas.choosing import UNKNOWN
 from tests.world import World
 
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED")
@@ -55,6 +56,11 @@ class Upload:
         """The id of its job."""
         return analyses.job_id("videos", self.key, self.etag, "face-detection", {"FaceAttributes": "DEFAULT"})
 
+    @property
+    def placeholder_id(self) -> str:
+        """The id of the job that stands for it while its uploader's choice can't be read."""
+        return analyses.job_id("videos", self.key, self.etag, UNKNOWN, {})
+
 
 @dataclass
 class Truth:
@@ -87,7 +93,7 @@ class Watch:
         """What must hold at any moment."""
         stats = self._world.rekognition.stats()
         jobs = {job["job_id"]: job for job in self._world.jobs()}
-        known = {upload.job_id for upload in self._truth.uploads}
+        known = {job_id for upload in self._truth.uploads for job_id in (upload.job_id, upload.placeholder_id)}
         hold(NO_WORK, known.issuperset(jobs), "a job in the table without an upload")
         hold(NO_WORK, set(jobs).issuperset(stats["accepted_by_tag"]), "a start without a job in the table")
         hold(NO_WORK, all(jobs[tag]["size"] for tag in stats["accepted_by_tag"]), "a start for an empty object")
@@ -96,8 +102,10 @@ class Watch:
         if self._cap and not self.cap_may_slip:
             hold(QUOTA, stats["running"] <= self._cap, f"{stats['running']} run, the cap is {self._cap}")
         for job_id, before in self._before.items():
-            hold(ENDS, job_id in jobs, f"gone from the table: {before}")
-            self._transition(before, jobs[job_id], started=job_id in stats["accepted_by_tag"])
+            gone = job_id not in jobs
+            hold(ENDS, not gone or before["analysis"] == UNKNOWN, f"gone from the table: {before}")
+            if not gone:
+                self._transition(before, jobs[job_id], started=job_id in stats["accepted_by_tag"])
         self._before = jobs
         self._look_at_results()
 

@@ -121,10 +121,10 @@ def test_an_upload_in_the_moment_of_a_rejection_is_not_rejected_with_it(
     world.s3.delete_object(Bucket="videos", Key="clip.mp4")
     reject = jobs_module.Jobs.reject
 
-    def meanwhile(*arguments) -> bool:
+    def meanwhile(*arguments, **named) -> bool:
         monkeypatch.setattr(jobs_module.Jobs, "reject", reject)
         world.drop("clip.mp4")
-        return reject(*arguments)
+        return reject(*arguments, **named)
 
     monkeypatch.setattr(jobs_module.Jobs, "reject", meanwhile)
     world.hear(record)
@@ -152,12 +152,10 @@ def test_an_empty_object_is_rejected_without_a_call(world: World) -> None:
 def test_an_empty_object_is_rejected_without_a_call_though_its_registration_was_cut_short(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        scheduler_module.Scheduler, "_reject", lambda *_: False
-    )  # as if the function had died just before
     record = world.upload("clip.mp4", b"")
-    world.hear(record)
-    monkeypatch.undo()
+    with monkeypatch.context() as dying, contextlib.suppress(KeyboardInterrupt):
+        die_after(dying, 1)
+        world.hear(record)
 
     world.hear(record)
     world.tick()
@@ -323,7 +321,9 @@ class TestTheLine:
         assert world.job("clip.mp4")["state"] == "WAITING"
         assert world.calls["StartFaceDetection"] == {"ThrottlingException": scheduler_module.PAUSES_IN_A_ROW}
 
-    @pytest.mark.parametrize("code", ["InvalidS3ObjectException", "AccessDeniedException", "VideoTooLargeException"])
+    @pytest.mark.parametrize(
+        "code", ["InvalidS3ObjectException", "InvalidParameterException", "VideoTooLargeException"]
+    )
     def test_a_start_that_can_never_work_rejects_the_job_with_rekognitions_words(self, world: World, code: str) -> None:
         world.rekognition.inject("StartFaceDetection", code, times=1)
 
@@ -426,8 +426,12 @@ def test_trouble_with_mending_does_not_keep_the_tick_from_starting(
 ) -> None:
     from lambdas.queue import Queue
 
+    world.drop("overdue.mp4")
+    world.notifications.clear()
+    world.pass_time(130)
     world.rekognition.inject("StartFaceDetection", "LimitExceededException", times=1)
     world.drop("clip.mp4")
+    world.notifications.clear()
     monkeypatch.setattr(Queue, "send", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):

@@ -57,7 +57,7 @@ def standin_world(
         clients[id(config)] = wrap("rekognition", client)
 
     settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": "finished", "AWS_DEFAULT_REGION": REGION, **environment}
-    parts = (wiring.settings, wiring.jobs, wiring.scheduler, wiring.collector)
+    parts = (wiring.settings, wiring.jobs, wiring.enqueuer, wiring.scheduler, wiring.collector)
     with (
         patch.dict(os.environ, settings),
         patch.object(wiring, "clock", lambda: clock),
