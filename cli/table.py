@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.jobs import Job, Jobs, _condition_failed, _deserialize, _job, _serialize
+from lambdas.jobs import _UNSUSPECTED, Job, Jobs, _condition_failed, _deserialize, _job, _serialize
 
 
 class Table(Jobs):
@@ -31,13 +31,13 @@ class Table(Jobs):
                 yield _deserialize(item)
 
     def once_more(self, job: Job) -> Job | None:
-        """Put a job that FAILED or was REJECTED back in line, at its end, as a new attempt (with another token, as
-        the old one would only give the old answer); None if it is something else by now."""
-        past = [*job.past_rekognition_job_ids, *([job.rekognition_job_id] if job.rekognition_job_id else [])]
+        """Put a job that FAILED or was REJECTED back in the backlog, at its end; None if it is something else by now.
+
+        One that FAILED gets another attempt: its token would only give the old answer. One that was REJECTED keeps its
+        own: should Rekognition have accepted a Start without our knowing, it answers with the same id, and bills once.
+        """
         changes = {
-            "attempt": job.attempt + 1,
-            "rekognition_job_id": None,
-            "past_rekognition_job_ids": past,
+            **(self._next_attempt(job) if job.state == "FAILED" else _UNSUSPECTED),
             "start_errors": 0,
             "reason": None,
             **self._waiting(self._clock.now(), job.job_id),

@@ -309,7 +309,8 @@ class Collector:
             self._end_failed(job, reason)
 
     def _another_attempt(self, job: Job, reason: str, seconds: float) -> None:
-        if job.attempt >= MOST_ATTEMPTS and job.state != "SUCCEEDED":
+        # Attempts that Rekognition accepted; tokens taken by other stacks are none.
+        if len(job.past_rekognition_job_ids) + 1 >= MOST_ATTEMPTS and job.state != "SUCCEEDED":
             self._end_failed(job, reason)
         elif self._jobs.try_again(job, reason, seconds):
             logger.warning("another attempt", extra={"reason": reason, "attempt": job.attempt + 1})

@@ -492,20 +492,28 @@ class Jobs:
 
     def try_again(self, job: Job, reason: str, seconds: float) -> bool:
         """Put a job back in line for another attempt (which is another Start, with another token) in `seconds`."""
-        past = [*job.past_rekognition_job_ids, *([job.rekognition_job_id] if job.rekognition_job_id else [])]
         changes = {
             **_OVER,
-            "rekognition_job_id": None,
-            "attempt": job.attempt + 1,
-            "version_id": job.newest_version_id or job.version_id,
-            "maybe_started": None,
-            "past_rekognition_job_ids": past,
+            **self._next_attempt(job),
             "reason": reason,
             **self._waiting(self._clock.now() + seconds, job.job_id),
         }
         return bool(self._to(job, "WAITING", ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED"), changes))
 
     # how it is written
+
+    @staticmethod
+    def _next_attempt(job: Job) -> dict[str, Any]:
+        return {
+            "rekognition_job_id": None,
+            "attempt": job.attempt + 1,
+            "version_id": job.newest_version_id or job.version_id,
+            "maybe_started": None,
+            "past_rekognition_job_ids": [
+                *job.past_rekognition_job_ids,
+                *([job.rekognition_job_id] if job.rekognition_job_id else []),
+            ],
+        }
 
     def _state(self, state: State, due_at: str | None = None) -> dict[str, Any]:
         now = iso(self._clock.now())

@@ -34,7 +34,7 @@ def grant_starting(
     publisher: Publisher,
 ) -> None:
     """Let the starting function look at videos, have Rekognition analyse them, and keep their jobs."""
-    _allow(start, [jobs.table_arn], "dynamodb:PutItem")
+    _allow(start, [jobs.table_arn], "dynamodb:PutItem", "dynamodb:DeleteItem")
     _allow(start, [f"{jobs.table_arn}/index/ByState"], "dynamodb:Query")
 
     # Rekognition reads the video with the rights of the caller of Start, and announces with a role it is passed.

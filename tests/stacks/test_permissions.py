@@ -9,6 +9,8 @@ import pytest
 from aws_cdk.assertions import Template
 
 from lambdas.analyses import CATALOGUE
+from lambdas.errors import ServiceTrouble
+from lambdas.videos import Videos
 from localcloud.rekognition import Simulated
 from tests.world import World, world
 
@@ -70,6 +72,7 @@ BOTH = {
 }
 STARTS = BOTH | {
     ("Jobs", "dynamodb:PutItem"),
+    ("Jobs", "dynamodb:DeleteItem"),
     ("Jobs/index/ByState", "dynamodb:Query"),
     ("Publisher", "iam:PassRole"),
     ("Videos", "s3:ListBucket"),
@@ -244,11 +247,19 @@ def _short_jobs(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[str, str
         here.settle()
         here.notifications.clear()
         here.drop("empty.mp4", b"")  # is rejected
+        with monkeypatch.context() as outage:  # what its uploader asked for is read later, and the placeholder removed
+            outage.setattr(Videos, "head", unreadable)
+            here.drop("later.mp4")
+        here.tick()
         here.drop("unheard.mp4")
         here.pass_time(150)
         here.notifications.clear()
         here.tick()  # asks after the jobs that no notification came of
         return recorded.calls
+
+
+def unreadable(*_: Any) -> Any:
+    raise ServiceTrouble("S3 head_object: InternalError")
 
 
 def _long_jobs(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[str, str]]]:
