@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,30 @@ def cloud() -> Iterator[LocalCloud]:
 def command(folder: Path, *more: str) -> list[str]:
     quick = ["--patience", "240", "--settle", "0", "--quiet", "8", "--second", "3"]
     return [sys.executable, "-m", "tools.aws_smoke", "--yes", "--folder", str(folder), *quick, *more]
+
+
+@pytest.mark.parametrize("when", ["Deploy the stack", "Scenario tokens"])
+def test_a_run_that_is_interrupted_leaves_nothing(cloud: LocalCloud, tmp_path: Path, when: str) -> None:
+    before = everything(cloud)
+    env = os.environ | cloud.env
+    running = subprocess.Popen(
+        command(tmp_path, "--only", "tokens"), cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    assert running.stderr
+    for line in running.stderr:
+        if when in line:
+            break
+    time.sleep(8 if when.startswith("Deploy") else 1)  # in the midst of it
+
+    os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does: to all of the terminal's processes
+    said = running.stderr.read()
+
+    assert running.wait() == 1
+    assert "It was stopped: interrupted" in said
+    assert everything(cloud) == before
+    assert not (tmp_path / "made.json").exists()
+    assert "**The run was stopped: interrupted**" in next(tmp_path.glob("*.md")).read_text()
 
 
 @pytest.mark.timeout(900)
