@@ -1,9 +1,11 @@
 """What the account allows: how many video jobs may run at the same time, and how many of them are this stack's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.blocked import Block, blocks
 from cli.stack import Stack
 
 CONCURRENT_JOBS = "L-A6079699"  # Service Quotas' code of "concurrent Amazon Rekognition Video stored video jobs"
@@ -18,6 +20,7 @@ class Quota:
     collecting: int  # done at Rekognition, results on their way: no slot
     waiting: int
     paused: bool
+    blocked: Sequence[Block]  # what the scheduler doesn't start, and why
     refused_at: str | None  # when the service last said "no slot"
     limit: int | None
     limit_from: str  # where the limit is known from, or why it isn't
@@ -33,6 +36,7 @@ def quota(stack: Stack) -> Quota:
         collecting=sum(1 for _ in table.in_state("COLLECTING")),
         waiting=sum(1 for _ in table.in_state("WAITING")),
         paused=bool(line.get("paused")),
+        blocked=blocks(line),
         refused_at=line.get("refused_at"),
         limit=limit,
         limit_from=source,

@@ -11,10 +11,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import bucket
 from cli.account import DEFAULT_LIMIT, account_limit
+from cli.blocked import Block
 from cli.findings import Check, Finding, aws, restore, run
 from cli.letters import depths
 from cli.overview import overview
 from cli.stack import Stack, Where
+from lambdas.scheduler import RESULTS
 
 # Regions with stored video, by the per-region quotas of its Get operations (AWS General Reference, "Amazon Rekognition
 # endpoints and quotas"). Others have an endpoint for images alone, or none. us-gov-west-1 has stored video as well; it
@@ -301,13 +303,22 @@ def line(stack: Stack) -> Iterator[Finding]:
     if seen.line.get("paused"):
         since = str(seen.line.get("paused_at", "some time"))[:16].replace("T", " ")
         yield Finding("note", "starting", f"paused since {since} (UTC)", stack.where.command("resume"))
-    else:
-        yield Finding("fine", "starting", "not paused")
+    elif not seen.blocks:
+        yield Finding("fine", "starting", "neither paused nor blocked")
+    for block in seen.blocks:
+        yield Finding("wrong", "starting", block.sentence, _mend_block(stack, block))
     stuck = seen.stuck().standings
     if stuck:
         yield Finding("wrong", "jobs", f"{len(stuck)} look stuck", stack.where.command("status", "--stuck"))
     else:
         yield Finding("fine", "jobs", ", ".join(f"{count:,} {state}" for state, count in seen.counts.items()) or "none")
+
+
+def _mend_block(stack: Stack, block: Block) -> str:
+    """What to type next: where the reason alone doesn't say it, where more stands."""
+    if block.scope == RESULTS:
+        return aws(stack, "logs", "tail", stack.output("CollectLogs"), "--since", "1h")
+    return restore(stack)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -1,8 +1,12 @@
 """Trying again what ended badly."""
 
+from dataclasses import replace
+
+from cli.errors import CliError
 from cli.stack import Stack
+from lambdas.errors import AccountFault, CannotStart, ServiceTrouble
 from lambdas.jobs import Job
-from lambdas.videos import LARGEST_VIDEO
+from lambdas.videos import Videos
 
 ENDED_BADLY = ("FAILED", "REJECTED")
 
@@ -23,16 +27,23 @@ def ended_badly(stack: Stack, key: str | None) -> list[Job]:
 
 
 def hopeless(stack: Stack, job: Job) -> str:
-    """Why another attempt could only end the same way; empty if it could help."""
-    from botocore.exceptions import ClientError
+    """Why another attempt could only end the same way, as the scheduler itself would find; empty if it could help.
 
-    if job.size == 0 or job.size > LARGEST_VIDEO:
-        return "left: the object is empty" if job.size == 0 else "left: the object is larger than 10 GB"
-    version = {"VersionId": job.version_id} if job.version_id else {}
-    try:
-        head = stack.client("s3").head_object(Bucket=job.bucket, Key=job.key, **version)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NoSuchVersion"):
-            return "left: the video is gone"
-        raise
-    return "" if head["ETag"].strip('"') == job.etag else "left: another video is under this key now"
+    Raises:
+        CliError: S3 doesn't answer.
+    """
+    videos, why = Videos(stack.client("s3")), ""
+    for version in dict.fromkeys((job.version_id, job.newest_version_id)):
+        if version is None and why:  # there is no newer one
+            continue
+        try:
+            videos.check(replace(job, version_id=version))
+        except CannotStart as never:
+            why = f"left: {never}"
+        except AccountFault:  # these credentials may not read it; whether the function may, it finds out
+            return ""
+        except ServiceTrouble as trouble:
+            raise CliError(f"Whether {job.key} can be tried again is unknown: {trouble}.") from None
+        else:
+            return ""
+    return why

@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from cli.blocked import Block, blocks
 from cli.finding import newest_upload
 from cli.stack import Stack
 from lambdas.jobs import FINAL, Job
@@ -30,6 +31,7 @@ class Standing:
         place: 1 for who starts next; None if it doesn't wait.
         expected: seconds since 1970 when it may be done, going by recent completions; None if nobody can say.
         stuck: why it looks stuck; empty if it doesn't.
+        blocked: whether it waits while the scheduler starts none of its kind.
         replaced: whether the video was replaced since: the job is not of the key's newest upload.
     """
 
@@ -38,6 +40,7 @@ class Standing:
     expected: float | None
     stuck: str
     replaced: bool = False
+    blocked: bool = False
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -54,6 +57,7 @@ class Standing:
             "expected_at": datetime.fromtimestamp(self.expected).astimezone().isoformat() if self.expected else None,
             "stuck": self.stuck or None,
             "replaced": self.replaced,
+            "blocked": self.blocked,
             "attempt": job.attempt,
             "detections": job.detections,
             "result_key": job.result_key,
@@ -72,6 +76,7 @@ class Overview:
     standings: Sequence[Standing]
     line: Mapping[str, Any]
     now: float
+    blocks: Sequence[Block] = ()  # what the scheduler doesn't start, and why
 
     @property
     def counts(self) -> dict[str, int]:
@@ -99,7 +104,7 @@ class Overview:
         return self._with(standing for standing in self.standings if standing.stuck)
 
     def _with(self, standings: Iterable[Standing]) -> "Overview":
-        return Overview(list(standings), self.line, self.now)
+        return Overview(list(standings), self.line, self.now, self.blocks)
 
 
 def overview(stack: Stack, now: float) -> Overview:
@@ -114,7 +119,9 @@ def arrange(jobs: Sequence[Job], line: Mapping[str, Any], now: float) -> Overvie
     pace = None if line.get("paused") else seconds_per_job(jobs, now)
     places = {job.job_id: number for number, job in enumerate(waiting, 1)}
     # Jobs end about in the order they were started, so who comes nth is done after n times the recent pace.
-    turns = {job.job_id: number for number, job in enumerate([*running, *waiting], 1)}
+    blocked = blocks(line)
+    held = {job.job_id for job in waiting if any(block.meets(job.analysis) for block in blocked)}
+    turns = {job.job_id: number for number, job in enumerate([*running, *waiting], 1) if job.job_id not in held}
     videos: dict[str, list[Job]] = {}
     for job in jobs:
         videos.setdefault(job.key, []).append(job)
@@ -124,12 +131,13 @@ def arrange(jobs: Sequence[Job], line: Mapping[str, Any], now: float) -> Overvie
             job,
             places.get(job.job_id),
             now + turns[job.job_id] * pace if pace is not None and job.job_id in turns else None,
-            why_stuck(job, line, now),
+            "" if job.job_id in held else why_stuck(job, line, now),
             replaced=job.job_id not in current,
+            blocked=job.job_id in held,
         )
         for job in sorted(jobs, key=lambda job: (job.registered_at, job.analysis), reverse=True)
     ]
-    return Overview(standings, line, now)
+    return Overview(standings, line, now, blocked)
 
 
 def seconds_per_job(jobs: Iterable[Job], now: float) -> float | None:

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import terminal
-from cli.account import CONCURRENT_JOBS, quota as ask_quota
+from cli.account import CONCURRENT_JOBS, Quota, quota as ask_quota
+from cli.blocked import Block
 from cli.errors import WrongUse
 from cli.letters import depths
 from cli.options import complete_video, with_stack
@@ -92,6 +93,7 @@ def _as_json(stack: Stack, seen: Overview) -> dict[str, Any]:
     return {
         "stack": stack.name,
         "paused": bool(seen.line.get("paused")),
+        "blocked": [block.as_json for block in seen.blocks],
         "counts": seen.counts,
         "queues": {name.replace(" ", "_"): depth for name, depth in depths(stack).items()},
         "jobs": [standing.as_json for standing in seen.standings],
@@ -115,6 +117,14 @@ def _show(stack: Stack, seen: Overview) -> None:
         terminal.say(f"{many(dead, 'dead letter')}: {stack.where.command('redrive', '--dry-run')}")
     if seen.line.get("paused"):
         terminal.say(f"Starting is paused, for {_paused(seen)}: {stack.where.command('resume')}")
+    _say_blocked(stack, seen.blocks)
+
+
+def _say_blocked(stack: Stack, blocks: Sequence[Block]) -> None:
+    for block in blocks:
+        terminal.say(block.sentence)
+    if blocks:
+        terminal.say(f"What to mend: {stack.where.command('doctor')}")
 
 
 def _summary(seen: Overview) -> str:
@@ -131,7 +141,7 @@ def _watch(look: Any) -> Overview:
             seen: Overview = look()
             # Who is under way comes first: a screen has few lines.
             order = sorted(seen.standings, key=lambda one: STATES.index(one.job.state) if not _ended(one) else 9)
-            caption = Text(_summary(seen))
+            caption = Text("\n".join([_summary(seen), *(terminal.printable(block.sentence) for block in seen.blocks)]))
             live.update(Group(_by_video(order[: max(3, (console.height - 3) // 2)], seen), caption), refresh=True)
             if seen.standings and seen.over:
                 return seen
@@ -196,6 +206,8 @@ def _of_job(standing: Standing, seen: Overview) -> str:
     words = [f"number {standing.place:,} in line" if standing.place else ""]
     if job.state == "WAITING" and seen.line.get("paused"):
         words.append("paused")
+    elif standing.blocked:
+        words.append("blocked")
     elif job.state in ("WAITING", "RUNNING"):
         words.append(f"done in about {span(standing.expected - seen.now)}" if standing.expected else "end unknown")
     words.append(job.reason or "")
@@ -223,14 +235,21 @@ def quota(stack: Stack, as_json: bool) -> None:
         [
             ("slots in use by this stack", found.running, "RUNNING jobs"),
             ("the account's slots", limit, found.limit_from),
-            ("in line", found.waiting, "paused" if found.paused else "WAITING jobs"),
+            ("in line", found.waiting, _why_in_line(found)),
             ("being collected", found.collecting, "done at Rekognition, no slot in use"),
         ],
         flexible=("",),
     )
+    _say_blocked(stack, found.blocked)
     if found.refused_at and found.waiting:
         terminal.say(f"The service last said that no slot is free at {found.refused_at[:19].replace('T', ' ')} UTC.")
     if found.waiting > 100 and found.limit and found.running >= found.limit:
         terminal.say(
             f"AWS's pages disagree on whether it can be raised; ask for it in Service Quotas ({CONCURRENT_JOBS})."
         )
+
+
+def _why_in_line(found: Quota) -> str:
+    if found.paused:
+        return "paused"
+    return "blocked" if found.blocked else "WAITING jobs"

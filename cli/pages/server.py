@@ -271,6 +271,7 @@ def summary(seen: Overview, slots: int | None, search: str, state: str) -> dict[
             "waiting": states.count("WAITING"),
             "collecting": states.count("COLLECTING"),
             "paused": bool(seen.line.get("paused")),
+            "blocked": [block.sentence for block in seen.blocks],
             "refused": seen.line.get("refused_at"),
             "slots": slots,
         },

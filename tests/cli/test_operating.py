@@ -3,6 +3,9 @@
 import json
 from collections.abc import Callable
 
+import pytest
+from botocore.exceptions import ClientError
+
 from cli.stack import Stack
 from lambdas.events import ask_again
 from tests.cli.conftest import Said
@@ -68,9 +71,24 @@ def test_retry_leaves_what_could_only_fail_again_and_says_why(aws: World, stack:
     said = typed("retry", "--failed")
 
     assert said.code == 1
-    for why in ("is empty", "the video is gone", "another video is under this key"):
+    for why in ("the object is empty", "the object was deleted", "the object was replaced"):
         assert why in said.out
     assert not [job for job in aws.jobs() if job["state"] == "WAITING"]
+
+
+def test_retry_takes_a_video_that_these_credentials_may_not_read_as_the_function_may(
+    aws: World, stack: Stack, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.drop("anna.mp4")
+    stack.table.fail(stack.table.of_video("videos", "anna.mp4")[0], "reason")
+
+    def denied(**_: str) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "HeadObject")
+
+    monkeypatch.setattr(stack.client("s3"), "head_object", denied)
+    monkeypatch.setattr(stack.client("s3"), "get_object", denied)
+
+    assert "attempt 2" in typed("retry", "anna.mp4").out
 
 
 def test_a_mistyped_video_is_answered_with_the_nearest(aws: World, typed: Typed) -> None:

@@ -63,7 +63,7 @@ function draw({ line, all, counts, matching, videos }) {
   }
 }
 
-function drawLine({ running, waiting, collecting, paused, refused, slots }) {
+function drawLine({ running, waiting, collecting, paused, blocked, refused, slots }) {
   const many = slots ?? 20;
   const boxes = Math.min(Math.max(many, running), 60);
   if ($("slots").childElementCount !== boxes) $("slots").replaceChildren(...Array.from({ length: boxes }, () => el("i")));
@@ -73,8 +73,11 @@ function drawLine({ running, waiting, collecting, paused, refused, slots }) {
     `${count(waiting)} in line`,
     collecting ? `${collecting} collecting` : "",
     paused ? "starting is paused" : "",
+    blocked.length ? "starting is blocked" : "",
     refused && waiting ? "the account runs all it may" : "",
   ].filter(Boolean).join(" · "));
+  put($("blocked"), blocked.length ? [...blocked, "What to mend: rekognition-batch doctor"].join("\n") : "");
+  $("blocked").hidden = !blocked.length;
 }
 
 /** Make a list's children those of `items`, keeping the elements of the ones that stay: focus and selection live in them. */

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from cli.pages.server import Site
+from lambdas.blocking import Scope
 from tests.browser import PHONE, Tab
 from tests.cli.pages import made
 from tests.cli.pages.fake import FakeBackend
@@ -143,6 +144,22 @@ def test_states_reasons_and_the_line_are_shown(overview: Open, backend: FakeBack
     expect(tab.page.locator("#line")).to_have_text("1 of 20 slots in use · 2 in line · 1 collecting")
     assert tab.page.locator("#slots .used").count() == 1
     expect(tab.page.get_by_role("link")).to_have_count(2)  # past the skip link, only what has results
+
+
+def test_a_block_is_told_in_its_own_words_and_goes_when_it_is_over(overview: Open, backend: FakeBackend) -> None:
+    backend.job("waits.mp4")
+    reason = "this stack may not read the object (AccessDenied: <b>Access</b> Denied)"
+    backend.line = {"scopes": {"videos": Scope().block(reason, 1_800_000_000.0).as_item()}}
+    tab = overview()
+
+    alert = tab.page.locator("#blocked")
+    expect(alert).to_contain_text(f"Starting is blocked since 2027-01-15 08:00 UTC: {reason}")
+    expect(alert).to_contain_text("rekognition-batch doctor")
+    expect(tab.page.locator("#line")).to_contain_text("starting is blocked")
+
+    backend.line = {}
+
+    expect(alert).to_be_hidden(timeout=15_000)
 
 
 def test_searching_and_filtering_by_state(overview: Open, backend: FakeBackend) -> None:
