@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lambdas.blocking import scopes_in
+from lambdas.blocking import RESULTS, VIDEOS, scopes_in
 from lambdas.choosing import UNKNOWN
-from lambdas.scheduler import RESULTS
-from lambdas.videos import VIDEOS
 
 
 @dataclass(frozen=True, slots=True)

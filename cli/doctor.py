@@ -16,7 +16,7 @@ from cli.findings import Check, Finding, aws, restore, run
 from cli.letters import depths
 from cli.overview import overview
 from cli.stack import Stack, Where
-from lambdas.scheduler import RESULTS
+from lambdas.blocking import RESULTS
 
 # Regions with stored video, by the per-region quotas of its Get operations (AWS General Reference, "Amazon Rekognition
 # endpoints and quotas"). Others have an endpoint for images alone, or none. us-gov-west-1 has stored video as well; it

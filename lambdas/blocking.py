@@ -23,6 +23,9 @@ from typing import Any
 
 from lambdas.clock import iso
 
+VIDEOS = "videos"  # the scope of a fault that meets every video, whatever its analysis
+RESULTS = "results"  # the scope that is blocked while results wait to be collected
+
 VIDEOS_IN_A_ROW = 3  # different videos until a scope is blocked
 MOST_IN_A_ROW = 192  # the list of suspects is part of one item of 400 KB
 OWN_FAULT_AFTER = 2  # times that a job met the fault and others succeeded; the next time is its own

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.analyses import CATALOGUE
+from lambdas.blocking import VIDEOS
 from lambdas.errors import (
     AccountFault,
     CannotStart,
@@ -27,7 +28,6 @@ from lambdas.errors import (
     TokenTaken,
 )
 from lambdas.rows import fractions_as_text
-from lambdas.videos import VIDEOS
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient

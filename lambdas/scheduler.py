@@ -14,6 +14,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from lambdas.blocking import RESULTS, VIDEOS
 from lambdas.choosing import UNKNOWN, WrongChoice
 from lambdas.clock import Clock, iso, seconds_of
 from lambdas.enqueue import Chooser, Enqueuer
@@ -23,12 +24,11 @@ from lambdas.jobs import Job, Jobs
 from lambdas.outcome import Bus
 from lambdas.polling import FIRST_POLL, Poller
 from lambdas.telemetry import Count, count, logger
-from lambdas.videos import VIDEOS, Videos
+from lambdas.videos import Videos
 
 if TYPE_CHECKING:
     from lambdas.rekognition import Rekognition
 
-RESULTS = "results"  # the scope that is blocked while results wait to be collected
 
 SPARE = 10_000  # ms left at which nothing more is begun; a start with its writes takes well under a second
 FOR_POLLS = 15_000  # ms of a tick that starting leaves for polling, however many jobs wait

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.blocking import VIDEOS
 from lambdas.errors import AccountFault, CannotStart, Gone, ServiceTrouble
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from lambdas.jobs import Job
 
 LARGEST_VIDEO = 10 * 1024**3  # bytes; Developer Guide, "Guidelines and quotas in Amazon Rekognition"
-
-VIDEOS = "videos"  # the scope of a fault that meets every video, whatever its analysis
 
 # A version that is a delete marker answers 405.
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "405", "MethodNotAllowed"})

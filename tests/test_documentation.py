@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli import prices
-from lambdas import collecting, results, scheduler
+from lambdas import blocking, collecting, polling, results, scheduler
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -35,8 +35,14 @@ def test_the_numbers_of_the_architecture_page_are_the_codes() -> None:
     assert f"less than {collecting.HAND_OVER // 1000} s of the function's time" in text
     assert f"A lease of {collecting.LEASE:.0f} s" in text
     assert f"after {scheduler.MOST_START_ERRORS} times REJECTED" in text
-    assert (scheduler.FIRST_ASK, scheduler.LONGEST_ASK) == (120, 600), "jobs that ran two minutes ... then every ten"
-    assert "jobs that ran two minutes without a word, then four, … then every ten" in text
+    assert (polling.FIRST_POLL, polling.LONGEST_POLL) == (120, 600), "two minutes ... every ten"
+    assert "two minutes after its start, then after four, … then every ten" in text
+    assert (blocking.VIDEOS_IN_A_ROW, blocking.MOST_IN_A_ROW) == (3, 192), "three videos ... up to 192"
+    assert "Three different videos in a row" in text
+    assert "6, 12, … 192" in text
+    assert scheduler.UNCOLLECTED_FOR == 3600, "for an hour"
+    assert f"{scheduler.SOME_UNCOLLECTED} jobs for more than an hour" in text
+    assert f"{scheduler.MANY_UNCOLLECTED:,} in any case" in text
 
 
 def test_the_results_page_names_the_places_the_code_uses() -> None:
