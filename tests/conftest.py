@@ -30,7 +30,7 @@ class ReachedOut(AssertionError):
 # What shares something that is slow to start (a deployed cloud, a browser, a synthesized app) goes to one worker; every
 # other test to the next that is free.
 ONE_WORKER = ("tests/e2e/", "tests/stacks/")
-ONE_WORKER_EACH = ("tests/cli/pages/",)
+ONE_WORKER_EACH = ("tests/cli/pages/", "tests/e2e/test_bulk.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,11 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         module = item.nodeid.split("::")[0]
-        for folder in ONE_WORKER:
-            if module.startswith(folder):
-                item.add_marker(pytest.mark.xdist_group(folder))
         if module.startswith(ONE_WORKER_EACH):
             item.add_marker(pytest.mark.xdist_group(module))
+        elif module.startswith(ONE_WORKER):
+            item.add_marker(pytest.mark.xdist_group(str(Path(module).parent)))
 
 
 @pytest.fixture(autouse=True)
