@@ -5,7 +5,7 @@ SHELL = /bin/sh
   screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
-QUICK = tests/lambdas tests/queries tests/tools tests/stacks/test_settings.py tests/test_documentation.py \
+QUICK = tests/lambdas tests/tools tests/stacks/test_settings.py tests/test_documentation.py \
   $(wildcard tests/cli/test_*.py)
 # Node.js may be there (tools/setup), and `cdk` runs `python3 app.py`.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)

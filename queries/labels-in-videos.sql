@@ -12,7 +12,7 @@ SELECT
     count(DISTINCT job_id) AS videos,
     count(*) AS moments,
     round(max(confidence), 1) AS best_confidence,
-    max_by(video_key, confidence) AS best_video
+    max_by(video_key, ROW(confidence, video_key)) AS best_video
 FROM label_detection
 WHERE job_id IN (SELECT job_id FROM newest)
     AND confidence >= CAST(? AS double)
