@@ -166,7 +166,7 @@ def test_filtering_by_confidence_and_analysis(report: Open) -> None:
     chip = tab.page.get_by_role("group", name="Analyses").get_by_role("button", name="Labels")
     chip.click()
     expect(chip).to_have_attribute("aria-pressed", "false")
-    assert "Person" not in tab.page.locator("#lanes").inner_text()
+    expect(tab.page.locator("#lanes")).not_to_contain_text("Person")
 
     tab.page.get_by_label("Filter by name").fill("nothing is called so")
     expect(tab.page.locator("#nothing")).to_have_text("Nothing passes the filter.")
