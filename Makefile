@@ -5,8 +5,8 @@ SHELL = /bin/sh
   screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
-QUICK = tests/lambdas tests/tools tests/stacks/test_settings.py tests/test_documentation.py \
-  $(wildcard tests/cli/test_*.py)
+QUICK = tests/lambdas tests/tools tests/stacks/test_settings.py tests/test_documentation.py tests/cli/test_help.py \
+  tests/cli/test_terminal.py tests/cli/test_hostile_names.py
 # Node.js may be there (tools/setup), and `cdk` runs `python3 app.py`.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
