@@ -28,7 +28,7 @@ extras: setup ## Install engines of the local cloud beyond faces and segments [E
 
 # VIDEO and its like reach the command through the environment and in quotes: a path may have spaces.
 demo: setup ## Drop a video, see its faces, on this machine alone [VIDEO=path]
-	@$(LOCALCLOUD) demo $${VIDEO:+"$$VIDEO"}
+	@.venv/bin/python -m demo $${VIDEO:+"$$VIDEO"}
 
 # REKOGNITION_ENDPOINT=http://127.0.0.1:5000  use that endpoint instead of the project's own
 # ENGINE=simulated SECONDS=5 DETECTIONS=100   don't look at the videos: a job takes this long and finds this much

@@ -23,14 +23,15 @@ from bench.cloud import Platform, Poller
 from bench.drain_ours import TICK, counted_logs
 from bench.load import SEED
 from bench.simulator import Executor, Simulation
-from lambdas import rekognition, streams, wiring
-from lambdas.collecting import Collector
-from lambdas.results import Writing
-from localcloud.rekognition import Faults, Simulated
-from tests.standin.client import refuse
-from tests.standin.rekognition import CALLER, REPEATED, RekognitionClient
-from tests.standin.world import StandInWorld, standin_world
-from tests.world import START_OF_TIME, sqs_record
+from lambdas import wiring
+from lambdas.aws import multipart as streams, rekognition
+from lambdas.logic.collector import Collector
+from lambdas.logic.results import ResultWriter
+from rekognition_local import Faults, Simulated
+from tests.fake_aws import START_OF_TIME, sqs_record
+from tests.fast_fake.client import refuse
+from tests.fast_fake.rekognition import CALLER, REPEATED, RekognitionClient
+from tests.fast_fake.world import StandInWorld, standin_world
 
 PAGE_ROWS, PART = 10, 80_000
 FULL_PAGE = 0.3  # seconds that Get takes for a page of 1,000 faces, 0.7 MB
@@ -203,18 +204,18 @@ def environment_of_caller() -> int:
 @contextmanager
 def small_pages(simulation: Simulation) -> Iterator[None]:
     """Pages and parts of a hundredth the size, that take their time all the same."""
-    add = Writing.add
+    add = ResultWriter.add
 
-    def slowly(self: Writing, page: Any) -> None:
+    def slowly(self: ResultWriter, page: Any) -> None:
         simulation.sleep(WRITING)
         add(self, page)
 
     with (
         patch.object(rekognition, "PAGE_ROWS", PAGE_ROWS),
         patch.object(streams, "PART", PART),
-        patch("tests.standin.world.RekognitionClient", Botocore),
+        patch("tests.fast_fake.world.RekognitionClient", Botocore),
         patch.object(rekognition, "ThreadPoolExecutor", lambda **_: Executor(simulation)),
-        patch.object(Writing, "add", slowly),
+        patch.object(ResultWriter, "add", slowly),
     ):
         yield
 

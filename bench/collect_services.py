@@ -18,11 +18,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from botocore.exceptions import ClientError
 
-from localcloud.rekognition import Faults, RekognitionVideo, Simulated
-from localcloud.rekognition.aws import AnyObject
-from localcloud.rekognition.server import Server
-from tests.standin.dynamodb import Table
-from tests.standin.messages import Announcements, SentMessages
+from rekognition_local import Faults, RekognitionVideo, Simulated
+from rekognition_local.aws import AnyObject
+from rekognition_local.server import Server
+from tests.fast_fake.dynamodb import Table
+from tests.fast_fake.messages import Announcements, SentMessages
 
 
 class Sink(ThreadingHTTPServer):

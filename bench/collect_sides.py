@@ -42,8 +42,8 @@ def bare() -> int:
 
 def plain() -> int:
     """The loop that one would write: every page into a list, one document, one file of rows, two puts."""
-    from lambdas.jobs import new_job
-    from lambdas.rows import _FLATTEN, _video
+    from lambdas.logic.rows import _FLATTEN, _video
+    from lambdas.model.job import new_job
 
     made, job_id = clients(), start()
     detections: list[dict[str, Any]] = []
@@ -69,8 +69,8 @@ def plain() -> int:
 def ours() -> int:
     """The collecting function, from the notification to SUCCEEDED, in as many invocations as it takes."""
     from lambdas import collect_results, wiring
-    from lambdas.events import ask_again
-    from lambdas.jobs import new_job
+    from lambdas.model.events import ask_again
+    from lambdas.model.job import new_job
 
     job = new_job(upload(), "face-detection", {"FaceAttributes": "DEFAULT"}, time.time())
     jobs = wiring.jobs()
@@ -105,7 +105,7 @@ class Invocation:
 
 def upload() -> Any:
     """The upload that both sides' rows name."""
-    from lambdas.events import Upload
+    from lambdas.model.events import Upload
 
     return Upload("videos", KEY, "etag", 1, "2026-11-22T00:00:00.000Z")
 

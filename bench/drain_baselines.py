@@ -14,12 +14,12 @@ from bench.cloud import S3_EVENT_DELAY, SNS_DELAY, Platform
 from bench.drain_ours import TICK, Drained, faults
 from bench.load import SEED, Video
 from bench.simulator import Simulation
-from localcloud.rekognition import RekognitionVideo, Simulated
-from localcloud.rekognition.aws import AnyObject, Notification, Stored, Unreadable
-from localcloud.rekognition.engines import Source
-from tests.standin.client import Client
-from tests.standin.rekognition import RekognitionClient
-from tests.world import START_OF_TIME
+from rekognition_local import RekognitionVideo, Simulated
+from rekognition_local.aws import AnyObject, Notification, Stored, Unreadable
+from rekognition_local.engines import Source
+from tests.fake_aws import START_OF_TIME
+from tests.fast_fake.client import Client
+from tests.fast_fake.rekognition import RekognitionClient
 
 RETRIES = (60.0, 120.0)  # seconds; Lambda's asynchronous invocation tries twice more, after one and two minutes
 TRIES_IN_A_CALL = 3  # boto3's standard mode; it repeats "no slot" too

@@ -13,10 +13,10 @@ from unittest.mock import patch
 from bench.cloud import S3_EVENT_DELAY, SNS_DELAY, Meter, Platform, Poller
 from bench.load import DOUBLED, LOST, SEED, SLOTS, Video
 from bench.simulator import Simulation
-from localcloud.rekognition import Faults, Simulated
-from localcloud.rekognition.aws import Notification
-from tests.standin.world import StandInWorld, standin_world
-from tests.world import START_OF_TIME, s3_record, sqs_record
+from rekognition_local import Faults, Simulated
+from rekognition_local.aws import Notification
+from tests.fake_aws import START_OF_TIME, s3_record, sqs_record
+from tests.fast_fake.world import StandInWorld, standin_world
 
 DETECTIONS = 30  # of each video; collecting many is another bench
 TICK = 60.0  # seconds
@@ -66,7 +66,7 @@ class CountedText(io.StringIO):
 @contextmanager
 def counted_logs() -> Iterator[CountedText]:
     """What the functions log goes nowhere and is counted."""
-    from lambdas.telemetry import logger
+    from lambdas.aws.telemetry import logger
 
     text = CountedText()
     streams = [(handler, handler.stream) for handler in logger.handlers if isinstance(handler, StreamHandler)]
@@ -204,7 +204,7 @@ def drain(load: list[Video], progress: Callable[[int], None]) -> Drained:
     platform = Platform(simulation, SEED)
     with (
         counted_logs() as logs,
-        patch("lambdas.rekognition.ThreadPoolExecutor", AtOnce),
+        patch("lambdas.aws.rekognition.ThreadPoolExecutor", AtOnce),
         standin_world(Simulated(detections=DETECTIONS), faults(), wrap=platform.wrap, clock=simulation) as world,
     ):
         run = Drain(load, simulation, platform, world)

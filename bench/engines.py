@@ -26,9 +26,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bench import report
-from localcloud.rekognition.engines.looking import EXTRAS, LOOKERS, Look, look_at
-from localcloud.rekognition.engines.models import MADE
-from localcloud.rekognition.video import Video
+from rekognition_local.engines.analysis_pass import ANALYZERS, EXTRAS, Look, look_at
+from rekognition_local.engines.models import MADE
+from rekognition_local.video import Video
 from tools.installed import installed_with
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,8 +47,8 @@ def main() -> None:
     if options.measure:
         print(*measure(Path(options.measure[0]), options.measure[1:]))
         return
-    runs = [("decoding alone", []), *((name, [name]) for name in LOOKERS if installed(name))]
-    runs.append(("all of them", [name for name in LOOKERS if installed(name)]))
+    runs = [("decoding alone", []), *((name, [name]) for name in ANALYZERS if installed(name))]
+    runs.append(("all of them", [name for name in ANALYZERS if installed(name)]))
     ours: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, report.progress() as bar:
         task = bar.add_task("engines", total=len(SIZES) * len(runs))

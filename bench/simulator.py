@@ -15,7 +15,7 @@ Act = Callable[[], Any]
 
 
 class Simulation:
-    """A clock and what is due. Takes the place of ``lambdas.clock.Clock``.
+    """A clock and what is due. Takes the place of ``lambdas.model.clock.Clock``.
 
     Args:
         start: seconds since 1970 at which it begins.

@@ -9,24 +9,24 @@ from typing import Any, NoReturn
 
 import click
 
-from cli import terminal
-from cli.errors import CliError, understood
-from cli.options import where_options
-from cli.stack import PROGRAM, Where
+from cli.core import terminal
+from cli.core.errors import CliError, understood
+from cli.core.options import where_options
+from cli.core.stack import PROGRAM, Where
 
 # name: (module, heading), so that --help and completion import nothing they don't show.
 COMMANDS = {
-    "Videos in": {"upload": "dropping", "backfill": "dropping", "estimate": "dropping"},
-    "What happens": {"status": "looking", "quota": "looking", "open": "results"},
+    "Videos in": {"upload": "ingest", "backfill": "ingest", "estimate": "ingest"},
+    "What happens": {"status": "status", "quota": "status", "open": "results"},
     "Results out": {"results": "results", "export": "results", "report": "results", "query": "results"},
     "Operating": {
-        "doctor": "operating",
-        "retry": "operating",
-        "redrive": "operating",
-        "pause": "operating",
-        "resume": "operating",
-        "delete": "operating",
-        "completion": "operating",
+        "doctor": "operate",
+        "retry": "operate",
+        "redrive": "operate",
+        "pause": "operate",
+        "resume": "operate",
+        "delete": "operate",
+        "completion": "operate",
     },
 }
 MODULES = {name: module for commands in COMMANDS.values() for name, module in commands.items()}
@@ -53,7 +53,7 @@ class Commands(click.Group):
         """One of them."""
         if cmd_name not in MODULES:
             return None
-        module = import_module(f"cli.commands.{MODULES[cmd_name]}")
+        module = import_module(f"cli.{MODULES[cmd_name]}.commands")
         command: click.Command = getattr(module, "open_page" if cmd_name == "open" else cmd_name)
         return command
 
@@ -61,7 +61,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does; an unknown one is told the nearest."""
-        from cli.errors import near
+        from cli.core.errors import near
 
         if args and args[0] not in MODULES and not args[0].startswith("-"):
             meant = near(args[0], MODULES, 1)

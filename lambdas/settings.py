@@ -5,9 +5,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lambdas.analyses import chosen
-from lambdas.choosing import Route, Rules
-from lambdas.errors import WrongSettings
+from lambdas.model.analyses import chosen
+from lambdas.model.errors import WrongSettings
+from lambdas.model.routing import Route, Rules
 
 
 @dataclass(frozen=True, slots=True)

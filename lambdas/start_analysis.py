@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from lambdas import wiring
-from lambdas.batches import handle_each
-from lambdas.events import NotOurs, Upload, notifications_in, uploads_in
-from lambdas.scheduler import SPARE, EnoughTime
-from lambdas.telemetry import Count, count, logger, metrics
+from lambdas.aws.batches import handle_each
+from lambdas.aws.telemetry import Count, count, logger, metrics
+from lambdas.logic.scheduler import SPARE, EnoughTime
+from lambdas.model.events import NotOurs, Upload, notifications_in, uploads_in
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord

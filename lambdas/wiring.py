@@ -7,21 +7,21 @@ import boto3
 import botocore
 from botocore.config import Config
 
-from lambdas.choosing import Chooser
-from lambdas.clock import Clock
-from lambdas.collecting import Collector
-from lambdas.enqueue import Enqueuer
-from lambdas.errors import WrongRuntime
-from lambdas.jobs import Jobs
-from lambdas.outcome import Bus
-from lambdas.polling import Poller
-from lambdas.queue import Queue
-from lambdas.rekognition import Rekognition
-from lambdas.results import Results
-from lambdas.scheduler import Scheduler
+from lambdas.aws.event_bus import EventBus
+from lambdas.aws.job_table import Jobs
+from lambdas.aws.queue import Queue
+from lambdas.aws.rekognition import Rekognition
+from lambdas.aws.telemetry import logger
+from lambdas.aws.upload_choice import Chooser
+from lambdas.aws.videos import Videos
+from lambdas.logic.collector import Collector
+from lambdas.logic.enqueue import Enqueuer
+from lambdas.logic.polling import Poller
+from lambdas.logic.results import Results
+from lambdas.logic.scheduler import Scheduler
+from lambdas.model.clock import Clock
+from lambdas.model.errors import WrongRuntime
 from lambdas.settings import Settings
-from lambdas.telemetry import logger
-from lambdas.videos import Videos
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -93,8 +93,8 @@ def _queue() -> Queue:
     return Queue(client("sqs"), settings().finished_queue_url)
 
 
-def _bus() -> Bus:
-    return Bus(client("events"), clock())
+def _bus() -> EventBus:
+    return EventBus(client("events"), clock())
 
 
 def _chooser() -> Chooser:

@@ -1,4 +1,4 @@
-"""What the Makefile runs: `python -m localcloud up|down|status|demo`."""
+"""What the Makefile runs: `python -m localcloud up|down|status`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import shlex
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud import checkout
-from localcloud.board import Board
+from localcloud import dev_cloud as checkout
 from localcloud.cloud import CloudError
+from localcloud.progress import Board
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,9 +61,6 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="end it").set_defaults(run=run_down)
     commands.add_parser("status", help="whether and where it runs").set_defaults(run=run_status)
 
-    demo = commands.add_parser("demo", help="a cloud of its own, one video, its faces, and all gone again")
-    demo.set_defaults(run=run_demo)
-    demo.add_argument("video", nargs="?", type=Path, help="an H.264 video in .mp4 or .mov (default: a short clip)")
     return outer
 
 
@@ -113,12 +109,6 @@ def run_status(_: argparse.Namespace) -> int:
         for name, value in found.items():
             print(f"  {stack}.{name} = {value}")
     return 0
-
-
-def run_demo(options: argparse.Namespace) -> int:
-    from localcloud import demo  # brings PyAV and OpenCV, which the other commands need not wait for
-
-    return demo.run(options.video)
 
 
 def settings(texts: Sequence[str]) -> dict[str, str]:

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud import net
+from localcloud import ports as net
+from localcloud.child_guard import Tether
 from localcloud.supervisor import ACCOUNT, CHECKOUT, REGION
-from localcloud.tether import Tether
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from localcloud import cdk, folders, net
+from localcloud import cdk, folders, ports as net
+from localcloud.child_guard import Tether, let_go
 from localcloud.supervisor import CHECKOUT, REGION
-from localcloud.tether import Tether, let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -24,8 +24,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud import folders, net
-from localcloud.tether import Tether
+from localcloud import folders, ports as net
+from localcloud.child_guard import Tether
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +123,7 @@ class Supervisor:
 
     def _start_endpoint(self, port: int, url_file: Path) -> None:
         aws = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "localcloud.rekognition", "--port", "0", "--aws-endpoint", aws]
+        command = [sys.executable, "-m", "rekognition_local", "--port", "0", "--aws-endpoint", aws]
         command += ["--url-file", str(url_file), *self.options]
         env = self._environment() | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "PYTHONPATH": str(CHECKOUT)}
         self.tethers["endpoint"] = Tether(command, env=env, cwd=self.folder, log=self.folder / "logs/endpoint.log")

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from lambdas.analyses import CATALOGUE
-from lambdas.columns import TABLES, Table, duckdb_type
+from lambdas.model.analyses import CATALOGUE
+from queries.columns import TABLES, Table, duckdb_type
 from queries.saved import Value, WrongQuery, saved, saved_query, tables_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ETAGS = ".etags.json"  # ETag of each file here, by key; it only saves downloads, and is not trusted with more
 
-# The keys that the collector writes (see lambdas/results.py). Any other key may have been put there to name a file
+# The keys that the collector writes (lambdas/logic/results.py). Any other key may have been put there to name a file
 # outside the folder, or to be read as a pattern, so no other becomes a path.
 _ANALYSIS = f"analysis=(?:{'|'.join(map(re.escape, CATALOGUE))})"
 _DATE = "date=[0-9]{4}-[0-9]{2}-[0-9]{2}"

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from lambdas.columns import TABLES
+from queries.columns import TABLES
 
 FOLDER = Path(__file__).parent
 

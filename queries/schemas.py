@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lambdas.analyses import CATALOGUE
-from lambdas.columns import JOBS, JOBS_TABLE, ROWS, VIDEO, json_schema
+from lambdas.model.analyses import CATALOGUE
+from queries.columns import JOBS, JOBS_TABLE, ROWS, VIDEO, json_schema
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 

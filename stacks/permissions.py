@@ -6,7 +6,7 @@ tests/stacks/test_permissions.py compares this with the calls that the handlers 
 from aws_cdk import Stack, aws_dynamodb as dynamodb, aws_iam as iam, aws_kms as kms, aws_s3 as s3
 from constructs import IConstruct
 
-from lambdas.analyses import CATALOGUE
+from lambdas.model.analyses import CATALOGUE
 from stacks.functions import Handler
 from stacks.publisher import Publisher
 from stacks.settings import Settings
@@ -74,7 +74,7 @@ def grant_collecting(collect: Handler, *, results: s3.IBucket) -> None:
 
 
 _WHOLE, _IN_PARTS = ("s3:PutObject",), ("s3:PutObject", "s3:AbortMultipartUpload")
-# What the collecting function does under each prefix of the results bucket (lambdas/results.py).
+# What the collecting function does under each prefix of the results bucket (lambdas/logic/results.py).
 WRITES = {
     "results": ("s3:GetObject", *_IN_PARTS),  # it looks whose result is there; If-Match asks for GetObject too
     "superseded": _IN_PARTS,

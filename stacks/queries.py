@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from aws_cdk import CfnOutput, Stack, aws_athena as athena, aws_glue as glue, aws_kms as kms, aws_s3 as s3
 from constructs import Construct
 
-from lambdas.analyses import CATALOGUE
-from lambdas.columns import ANALYSIS, DATE, TABLES, Table, glue_type
+from lambdas.model.analyses import CATALOGUE
+from queries.columns import ANALYSIS, DATE, TABLES, Table, glue_type
 from queries.saved import saved
 from stacks.settings import Settings
 

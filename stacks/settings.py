@@ -12,8 +12,8 @@ from typing import Any
 
 from aws_cdk import RemovalPolicy
 
-from lambdas.analyses import CATALOGUE, Analysis, chosen
-from lambdas.values import WrongAnalysis
+from lambdas.model.analyses import CATALOGUE, Analysis, chosen
+from lambdas.model.parameter_types import WrongAnalysis
 
 # CloudWatch Logs takes no other numbers (PutRetentionPolicy).
 LOG_RETENTION_DAYS = (

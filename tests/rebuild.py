@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lambdas import rows
+from lambdas.logic import rows
 
 Row = Mapping[str, Any]
 Item = dict[str, Any]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import prices
-from lambdas import blocking, collecting, polling, results, scheduler
+from cli.core import prices
+from lambdas.logic import collector as collecting, polling, results, scheduler
+from lambdas.model import blocking
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -61,8 +62,8 @@ PRICES = [
     ("README.md", "athena_tb", 1, "Athena asks about ${:.0f} per 1,000"),
     ("stacks/settings.py", "kms_key_month", 1, "KMS key of your own (${:.0f} a month)"),
     ("stacks/settings.py", "athena_tb", 1, "Athena asks about ${:.0f} per 1,000"),
-    ("cli/commands/results.py", "athena_tb", 1, "Athena runs it (about ${:.0f} per TB read)"),
-    ("cli/commands/operating.py", "rekognition_video_minute", 7 / 60, "about ${:.2f} an analysis"),
+    ("cli/results/commands.py", "athena_tb", 1, "Athena runs it (about ${:.0f} per TB read)"),
+    ("cli/operate/commands.py", "rekognition_video_minute", 7 / 60, "about ${:.2f} an analysis"),
 ]
 
 

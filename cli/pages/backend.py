@@ -9,16 +9,16 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from cli.account import account_limit
-from cli.finding import parsed
-from cli.overview import Overview, overview
+from cli.results.result_lookup import parsed
+from cli.status.overview import Overview, overview
+from cli.status.quota import account_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from cli.core.stack import Stack
     from cli.pages.detections import Document
-    from cli.stack import Stack
-    from lambdas.jobs import Job
+    from lambdas.model.job import Job
 
 PIECE = 256 * 1024  # bytes handed on at once
 MISSING = ("404", "NoSuchKey", "NotFound", "NoSuchVersion")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cli.pages.detections import Document
-    from lambdas.jobs import Job
+    from lambdas.model.job import Job
 
 STYLES = ("base.css", "report.css")
 SCRIPTS = ("base.js", "data.js", "player.js", "stage.js", "timeline.js", "table.js", "report.js")

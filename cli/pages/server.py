@@ -32,20 +32,20 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qs, quote
 
-from cli.finding import newest_upload
-from cli.headers import LARGEST
+from cli.ingest.video_header import LARGEST
 from cli.pages import detections, html
 from cli.pages.backend import OutOfRange
 from cli.pages.report import Facts, Link, build_report, stills_of
 from cli.pages.request import Head, Refused, read_head
-from lambdas.jobs import FINAL
+from cli.results.result_lookup import newest_upload
+from lambdas.model.job import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cli.overview import Overview, Standing
     from cli.pages.backend import Backend
-    from lambdas.jobs import Job
+    from cli.status.overview import Overview, Standing
+    from lambdas.model.job import Job
 
 STYLES = ("base.css", "overview.css")
 SCRIPTS = ("base.js", "overview.js")

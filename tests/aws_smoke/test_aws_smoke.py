@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from localcloud.cloud import LocalCloud
-from localcloud.rekognition.engines.models import COCO_SSD, OPEN_NSFW
+from rekognition_local.engines.models import COCO_SSD, OPEN_NSFW
 from tools.aws_smoke import __main__ as smoke, clips, cost, report, scenarios
 from tools.aws_smoke.account import Account
 from tools.aws_smoke.bed import ROOT, Bed, Waits, shape

@@ -8,10 +8,10 @@ from typing import Any
 import boto3
 import pytest
 
-from cli import stack as stacks
 from cli.app import run
-from cli.stack import Stack, Where
-from tests.world import REGION, World, world
+from cli.core import stack as stacks
+from cli.core.stack import Stack, Where
+from tests.fake_aws import REGION, World, world
 
 
 @dataclass

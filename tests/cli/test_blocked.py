@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from cli.blocked import Block, blocks
-from cli.overview import arrange
+from cli.core.stack import Stack
 from cli.pages.server import summary
-from cli.stack import Stack
-from lambdas.blocking import Scope
-from lambdas.clock import iso
+from cli.status.blocked import Block, blocks
+from cli.status.overview import arrange
+from lambdas.model.blocking import Scope
+from lambdas.model.clock import iso
 from tests.cli.conftest import Said
-from tests.world import START_OF_TIME, World
+from tests.fake_aws import START_OF_TIME, World
 
 Typed = Callable[..., Said]
 DENIED = "this stack may not read the object (AccessDenied: Access Denied)"
@@ -100,7 +100,7 @@ def test_quota_says_why_free_slots_are_not_used(stack: Stack, typed: Typed, sche
 
 @pytest.mark.parametrize(("scope", "mend"), [("videos", "--revert-drift"), ("results", "aws logs tail /collect")])
 def test_doctor_names_the_command(stack: Stack, scheduler_says: Any, scope: str, mend: str) -> None:
-    from cli import doctor
+    from cli.operate import doctor
 
     stack.outputs = {**stack.outputs, "CollectLogs": "/collect"}
     scheduler_says(item(**{scope: blocked()}))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.stack import Stack
+from cli.core.stack import Stack
 from tests.cli.conftest import Said
-from tests.world import World, s3_record
+from tests.fake_aws import World, s3_record
 
 Typed = Callable[..., Said]
 

@@ -9,12 +9,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from cli import bucket, doctor
-from cli.findings import Finding, run
-from cli.stack import Stack, Where
+from cli.core.stack import Stack, Where
+from cli.operate import bucket, doctor
+from cli.operate.findings import Finding, run
 from stacks.settings import Settings
 from tests.cli.conftest import Said
-from tests.world import REGION, World
+from tests.fake_aws import REGION, World
 
 Typed = Callable[..., Said]
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:UploadsQueue"

@@ -12,11 +12,11 @@ import pytest
 import srt
 import webvtt
 
-from cli.captions import Caption, captions, srt as as_srt, vtt as as_vtt
-from cli.edl import edl, timecode
-from cli.stack import Stack
+from cli.core.stack import Stack
+from cli.results.captions import Caption, captions, srt as as_srt, vtt as as_vtt
+from cli.results.edl import edl, timecode
 from tests.cli.conftest import Said
-from tests.world import World, world
+from tests.fake_aws import World, world
 
 Typed = Callable[..., Said]
 
@@ -211,7 +211,7 @@ def test_results_are_downloaded_as_they_are(aws: World, typed: Typed, tmp_path: 
 
 
 def test_a_sheet_does_not_take_a_text_for_a_formula() -> None:
-    from cli.exporting import write_csv
+    from cli.results.export import write_csv
 
     file = io.StringIO()
     write_csv([{"text": "=HYPERLINK(1)", "number": -1.5}], file)

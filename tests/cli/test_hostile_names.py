@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cli import asking
-from cli.errors import CliError
-from cli.stack import Stack
+from cli.core.errors import CliError
+from cli.core.stack import Stack
+from cli.results import athena as asking
 from tests.cli.conftest import Said
-from tests.world import World
+from tests.fake_aws import World
 
 Typed = Callable[..., Said]
 

@@ -13,14 +13,13 @@ import pytest
 import srt
 import webvtt
 
-from cli import finding
-from cli.captions import captions, srt as as_srt, vtt as as_vtt
-from cli.commands import results
-from cli.edl import NoSegments, edl
-from cli.errors import CliError
-from cli.exporting import write_csv
+from cli.core.errors import CliError
 from cli.pages import detections
 from cli.pages.report import build_report
+from cli.results import commands as results, result_lookup as finding
+from cli.results.captions import captions, srt as as_srt, vtt as as_vtt
+from cli.results.edl import NoSegments, edl
+from cli.results.export import write_csv
 from tests.cli.pages import made
 
 # sheets

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.stack import Stack
-from lambdas.events import ask_again
+from cli.core.stack import Stack
+from lambdas.model.events import ask_again
 from tests.cli.conftest import Said
-from tests.world import World, s3_record
+from tests.fake_aws import World, s3_record
 
 Typed = Callable[..., Said]
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cli.overview import arrange, seconds_per_job, why_stuck
-from lambdas.clock import iso
-from lambdas.events import Upload
-from lambdas.jobs import Job, State, new_job, position
+from cli.status.overview import arrange, seconds_per_job, why_stuck
+from lambdas.model.clock import iso
+from lambdas.model.events import Upload
+from lambdas.model.job import Job, State, new_job, position
 
 NOW = 1_800_000_000.0
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.finding import newest_upload
-from cli.overview import overview
+from cli.core.stack import Stack
 from cli.pages.server import summary
-from cli.stack import Stack
+from cli.results.result_lookup import newest_upload
+from cli.status.overview import overview
 from tests.cli.conftest import Said
-from tests.world import World
+from tests.fake_aws import World
 
 Typed = Callable[..., Said]
 

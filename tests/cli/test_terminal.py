@@ -13,12 +13,12 @@ import click
 import pytest
 from rich.text import Text
 
-from cli import options, places, terminal
 from cli.app import app, run
-from cli.errors import CliError
-from cli.stack import Stack
+from cli.core import filenames as places, options, terminal
+from cli.core.errors import CliError
+from cli.core.stack import Stack
 from tests.cli.conftest import Said
-from tests.world import World
+from tests.fake_aws import World
 
 Typed = Callable[..., Said]
 CLI = Path(terminal.__file__).parent

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli import asking
-from cli.account import account_limit
 from cli.app import run
-from cli.errors import near, understood
-from cli.stack import Stack
+from cli.core.errors import near, understood
+from cli.core.stack import Stack
+from cli.results import athena as asking
+from cli.status.quota import account_limit
 from tests.cli.conftest import Said
-from tests.world import World
+from tests.fake_aws import World
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from cli.errors import WrongUse
-from cli.stack import Stack
-from cli.uploading import MIB, has_etag, plan
+from cli.core.errors import WrongUse
+from cli.core.stack import Stack
+from cli.ingest.upload import MIB, has_etag, plan
 from tests import videos
 from tests.cli.conftest import Said
-from tests.world import World
+from tests.fake_aws import World
 
 Typed = Callable[..., Said]
 EXTENSIONS = (".mp4", ".mov")
@@ -165,8 +165,8 @@ def test_estimate_reads_the_header_and_names_what_rekognition_refuses(
 
 
 def test_estimate_of_an_object_reads_ranges_and_not_the_object(aws: World, stack: Stack, tmp_path: Path) -> None:
-    from cli.headers import read
-    from cli.ranges import S3File
+    from cli.core.s3_file import S3File
+    from cli.ingest.video_header import read
 
     large = videos.large(tmp_path)
     aws.s3.upload_file(str(large), "videos", "large.mp4")
@@ -181,7 +181,7 @@ def test_estimate_of_an_object_reads_ranges_and_not_the_object(aws: World, stack
 def test_an_object_that_changes_while_it_is_read_is_not_mixed(aws: World, stack: Stack) -> None:
     from botocore.exceptions import ClientError
 
-    from cli.ranges import BLOCK, S3File
+    from cli.core.s3_file import BLOCK, S3File
 
     aws.s3.put_object(Bucket="videos", Key="a.mp4", Body=b"1" * 2 * BLOCK)
     file = S3File(aws.s3, "videos", "a.mp4")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lambdas.jobs import Jobs, _deserialize
+from lambdas.aws.dynamodb import deserialize
+from lambdas.aws.job_table import Jobs
 from localcloud.cloud import LocalCloud
 
 PATIENCE = 120.0  # seconds
@@ -30,7 +31,7 @@ class Deployed:
     @property
     def table(self) -> Jobs:
         """The jobs table, as the functions see it."""
-        from lambdas.clock import Clock
+        from lambdas.model.clock import Clock
 
         return Jobs(self.dynamodb, self.outputs["JobsTable"], Clock())
 
@@ -41,7 +42,7 @@ class Deployed:
     def everything(self) -> list[dict[str, Any]]:
         """All jobs as they stand in the table, oldest first."""
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.outputs["JobsTable"], ConsistentRead=True)
-        items = [_deserialize(item) for page in pages for item in page["Items"]]
+        items = [deserialize(item) for page in pages for item in page["Items"]]
         return sorted((item for item in items if "state" in item), key=lambda item: item["registered_at"])
 
     def jobs(self, key: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.events import ask_again
+from lambdas.model.events import ask_again
 from tests import videos
 from tests.e2e.conftest import Deployed
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.results import result_key
+from lambdas.logic.results import result_key
 from tests import videos
 from tests.e2e.conftest import Deployed
 

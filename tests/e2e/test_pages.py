@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
+from cli.core.stack import Stack
 from cli.pages.backend import StackBackend
 from cli.pages.server import Site
-from cli.stack import Stack
 from tests import videos
 from tests.browser import Tab, chromium, tab
 from tests.cli.pages.test_overview_page import drop

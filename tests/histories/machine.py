@@ -10,16 +10,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lambdas import rekognition as rekognition_module, streams
-from lambdas.queue import QueueRefused
-from lambdas.telemetry import logger
-from localcloud.rekognition import Faults, Simulated
-from localcloud.rekognition.engines import Work
-from localcloud.rekognition.faults import Script
+from lambdas.aws import multipart as streams, rekognition as rekognition_module
+from lambdas.aws.queue import QueueRefused
+from lambdas.aws.telemetry import logger
+from rekognition_local import Faults, Simulated
+from rekognition_local.engines import Work
+from rekognition_local.faults import Script
+from tests.fake_aws import s3_record
+from tests.fast_fake.world import StandInWorld, standin_world
 from tests.histories.promises import ENDS, QUIET, Broken, Truth, Upload, Watch, hold
 from tests.histories.trouble import AtOnce, Crash, Plan, Trouble
-from tests.standin.world import StandInWorld, standin_world
-from tests.world import s3_record
 
 KEYS = ("a.mp4", "a.mp4", "b.mp4")
 CONTENTS = (b"1", b"1", b"22", b"22", b"333", b"4444", b"")

@@ -4,9 +4,9 @@ import json
 from typing import Any
 from unittest.mock import patch
 
+from tests.fake_aws import World, world
+from tests.fast_fake.rekognition import RekognitionClient
 from tests.histories.machine import Histories
-from tests.standin.rekognition import RekognitionClient
-from tests.world import World, world
 
 
 class OnTheStandIn(Histories):

@@ -15,18 +15,13 @@ from hypothesis import seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from bench import report
-from lambdas import (
-    analyses,
-    collecting,
-    rekognition as rekognition_module,
-    results,
-    scheduler as scheduler_module,
-    streams,
-    videos as videos_module,
-)
-from lambdas.jobs import Job, Jobs
-from lambdas.polling import Poller
-from lambdas.videos import Videos
+from lambdas.aws import multipart as streams, rekognition as rekognition_module, videos as videos_module
+from lambdas.aws.job_table import Jobs
+from lambdas.aws.videos import Videos
+from lambdas.logic import collector as collecting, results, scheduler as scheduler_module
+from lambdas.logic.polling import Poller
+from lambdas.model import analyses
+from lambdas.model.job import Job
 from tests.histories.__main__ import profile
 from tests.histories.machine import Histories
 from tests.histories.promises import COMPLETE, CONSERVING, ENDS, JUST, NEWEST, NO_WORK, ONE_START, STAYS, Broken

@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas import analyses
-from lambdas.choosing import UNKNOWN
-from tests.world import World
+from lambdas.model import analyses
+from lambdas.model.routing import UNKNOWN
+from tests.fake_aws import World
 
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED")
 
@@ -172,7 +172,7 @@ class Watch:
 
     def after_a_calm_tick(self, paused: bool) -> None:
         """A tick that nothing troubled leaves no slot free while somebody waits who is due."""
-        from lambdas.clock import iso
+        from lambdas.model.clock import iso
 
         now = iso(self._world.clock.now())
         waiting = [job for job in self._world.jobs() if job["state"] == "WAITING" and job.get("due_at", "") < now]

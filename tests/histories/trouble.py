@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from tests.world import VirtualClock
+from tests.fake_aws import VirtualClock
 
 Kind = Literal["crash before", "crash after", "error before", "error after", "meanwhile"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.world import World, world as make_world
+from tests.fake_aws import World, world as make_world
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def world() -> Iterator[World]:
 @pytest.fixture
 def log_lines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
     """Gives what the functions have logged so far, line by line."""
-    from lambdas.telemetry import logger
+    from lambdas.aws.telemetry import logger
 
     written = io.StringIO()
     for handler in logger.handlers:

@@ -8,8 +8,8 @@ import boto3
 import pytest
 from botocore.model import ServiceModel, Shape
 
-from lambdas.analyses import CATALOGUE, DEAD, analysis_named, attempt_token, chosen, job_id
-from lambdas.values import ListOf, Number, OneOf, Structure, Text, Value, WrongAnalysis
+from lambdas.model.analyses import CATALOGUE, DEAD, analysis_named, attempt_token, chosen, job_id
+from lambdas.model.parameter_types import ListOf, Number, OneOf, Structure, Text, Value, WrongAnalysis
 
 EVERY_START = {"Video", "ClientRequestToken", "NotificationChannel", "JobTag"}
 EVERY_GET = {"JobId", "MaxResults", "NextToken"}

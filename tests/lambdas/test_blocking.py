@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas import blocking, jobs as jobs_module
-from localcloud.rekognition import Faults, Simulated
+from lambdas.aws import job_table as jobs_module
+from lambdas.model import blocking
+from rekognition_local import Faults, Simulated
+from tests.fake_aws import World, world as moto_world
+from tests.fast_fake.world import standin_world
 from tests.lambdas.test_start_analysis import die_after
-from tests.standin.world import standin_world
-from tests.world import World, world as moto_world
 
 # What S3 answers HeadObject with (no body: a status for a code), and GetObject of the same object.
 ANSWERS = {
@@ -218,12 +219,12 @@ def test_nothing_stays_rejected_though_the_function_dies_at_any_call_while_it_fi
 
 
 def test_a_bus_that_fails_does_not_hide_the_block(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lambdas.errors import EventRefused
-    from lambdas.outcome import Bus
+    from lambdas.aws.event_bus import EventBus
+    from lambdas.model.errors import EventRefused
 
     world.rekognition.inject("StartFaceDetection", "AccessDeniedException", times=3)
     with monkeypatch.context() as broken:
-        broken.setattr(Bus, "tell", refusing(EventRefused("not now")))
+        broken.setattr(EventBus, "tell", refusing(EventRefused("not now")))
         world.drop("clip.mp4")
         assert blocked(world)
 
@@ -331,7 +332,7 @@ class TestSettingsThatChange:
     def test_a_search_in_a_collection_that_the_settings_no_longer_name_is_rejected(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from lambdas.choosing import Rules
+        from lambdas.model.routing import Rules
 
         rules = Rules(analyses={"face-search": {"CollectionId": "guests"}})
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lambdas.analyses import CATALOGUE, analysis_named
-from lambdas.choosing import Route, Rules, understood
-from lambdas.events import Upload
-from lambdas.values import WrongAnalysis
-from tests.world import World, world as make_world
+from lambdas.model.analyses import CATALOGUE, analysis_named
+from lambdas.model.events import Upload
+from lambdas.model.parameter_types import WrongAnalysis
+from lambdas.model.routing import Route, Rules, understood
+from tests.fake_aws import World, world as make_world
 
 LABELS = {"label-detection": {"MinConfidence": 50, "SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}}
 FACES = {"face-detection": {"FaceAttributes": "DEFAULT"}}

@@ -5,11 +5,12 @@ import json
 
 import pytest
 
-from lambdas import collect_results, streams
-from lambdas.events import ask_again
-from lambdas.results import result_key
-from localcloud.rekognition import Faults, Simulated
-from tests.world import World, sqs_record, world as make_world
+from lambdas import collect_results
+from lambdas.aws import multipart as streams
+from lambdas.logic.results import result_key
+from lambdas.model.events import ask_again
+from rekognition_local import Faults, Simulated
+from tests.fake_aws import World, sqs_record, world as make_world
 
 
 def rows(world: World, key: str) -> list[dict]:
@@ -125,7 +126,7 @@ def test_a_passing_failure_that_stays_is_given_up() -> None:
 
 
 def test_a_notification_before_the_start_was_recorded_is_enough(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lambdas.jobs import Jobs
+    from lambdas.aws.job_table import Jobs
 
     monkeypatch.setattr(Jobs, "started", lambda *_, **__: None)
     world.drop("clip.mp4")
@@ -283,16 +284,16 @@ class TestLongVideos:
             self.slow_pages(world, monkeypatch, seconds=20)
             world.drop("clip.mp4")
             world.pass_time(2)
-            from lambdas.results import Writing
+            from lambdas.logic.results import ResultWriter
 
-            add, seen = Writing.add, iter(range(10**6))
+            add, seen = ResultWriter.add, iter(range(10**6))
 
-            def crash_sometimes(self: Writing, page) -> None:
+            def crash_sometimes(self: ResultWriter, page) -> None:
                 add(self, page)
                 if next(seen) % 7 == 6:
                     raise MemoryError
 
-            monkeypatch.setattr(Writing, "add", crash_sometimes)
+            monkeypatch.setattr(ResultWriter, "add", crash_sometimes)
             world.settle(minutes=200)
 
             self.complete(world)
@@ -327,17 +328,17 @@ class TestLongVideos:
             world.drop("clip.mp4")
             world.pass_time(2)
             message = world.notifications.pop().message
-            from lambdas.results import Writing
+            from lambdas.logic.results import ResultWriter
 
-            add = Writing.add
+            add = ResultWriter.add
 
-            def meanwhile(self: Writing, page) -> None:
-                monkeypatch.setattr(Writing, "add", add)
+            def meanwhile(self: ResultWriter, page) -> None:
+                monkeypatch.setattr(ResultWriter, "add", add)
                 world.collect(message)
                 assert world.job("clip.mp4")["state"] == "COLLECTING"
                 add(self, page)
 
-            monkeypatch.setattr(Writing, "add", meanwhile)
+            monkeypatch.setattr(ResultWriter, "add", meanwhile)
             world.collect(message)
 
             self.complete(world)
@@ -358,15 +359,15 @@ class TestLongVideos:
 
     def slow_pages(self, world: World, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         """Let each page take that long."""
-        from lambdas.results import Writing
+        from lambdas.logic.results import ResultWriter
 
-        add = Writing.add
+        add = ResultWriter.add
 
-        def slowly(self: Writing, page) -> None:
+        def slowly(self: ResultWriter, page) -> None:
             world.clock.seconds += seconds
             add(self, page)
 
-        monkeypatch.setattr(Writing, "add", slowly)
+        monkeypatch.setattr(ResultWriter, "add", slowly)
 
     def complete(self, world: World) -> None:
         job = world.job("clip.mp4")
@@ -391,11 +392,11 @@ def test_our_own_message_about_a_finished_job_does_nothing(world: World) -> None
 def test_a_message_that_fails_is_heard_of_and_the_job_says_why(
     world: World, log_lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lambdas.results import Writing
+    from lambdas.logic.results import ResultWriter
 
     world.drop("clip.mp4")
     world.pass_time(2)
-    monkeypatch.setattr(Writing, "publish", lambda *_: 1 / 0)
+    monkeypatch.setattr(ResultWriter, "publish", lambda *_: 1 / 0)
 
     answer = world.collect(world.notifications.pop().message)
 
@@ -407,11 +408,11 @@ def test_a_message_that_fails_is_heard_of_and_the_job_says_why(
 def test_our_own_question_never_piles_up_as_a_dead_letter(
     world: World, log_lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lambdas.results import Writing
+    from lambdas.logic.results import ResultWriter
 
     world.drop("clip.mp4")
     world.pass_time(2)
-    monkeypatch.setattr(Writing, "publish", lambda *_: 1 / 0)
+    monkeypatch.setattr(ResultWriter, "publish", lambda *_: 1 / 0)
 
     answer = world.collect(ask_again(world.job("clip.mp4")["job_id"], "not heard of"))
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from lambdas import streams
-from lambdas.events import ask_again
-from lambdas.jobs import Jobs
-from lambdas.results import Writing
-from localcloud.rekognition import Simulated
-from localcloud.rekognition.faults import Script
-from tests.standin.world import StandInWorld, standin_world
+from lambdas.aws import multipart as streams
+from lambdas.aws.job_table import Jobs
+from lambdas.logic.results import ResultWriter
+from lambdas.model.events import ask_again
+from rekognition_local import Simulated
+from rekognition_local.faults import Script
+from tests.fast_fake.world import StandInWorld, standin_world
 
 RESULT = "results/clip.mp4/face-detection.json"
 DAY = 86_400
@@ -272,14 +272,14 @@ class TestPublishing:
         monkeypatch.setattr(streams, "PART", 100_000)
         message = ended(world)
         world.buckets.conflicts = 1
-        publish = Writing.publish
+        publish = ResultWriter.publish
 
-        def at_the_last_moment(self: Writing, *arguments: Any) -> bool:
-            monkeypatch.setattr(Writing, "publish", publish)
+        def at_the_last_moment(self: ResultWriter, *arguments: Any) -> bool:
+            monkeypatch.setattr(ResultWriter, "publish", publish)
             world.clock.seconds += 280
             return publish(self, *arguments)
 
-        monkeypatch.setattr(Writing, "publish", at_the_last_moment)
+        monkeypatch.setattr(ResultWriter, "publish", at_the_last_moment)
         answer = world.collect(message)
 
         assert answer == {"batchItemFailures": []}
@@ -292,17 +292,17 @@ class TestPublishing:
     ) -> None:
         monkeypatch.setattr(streams, "PART", part)
         message = ended(world)
-        add = Writing.add
+        add = ResultWriter.add
 
-        def slowly(self: Writing, page: Any) -> None:
+        def slowly(self: ResultWriter, page: Any) -> None:
             add(self, page)
             if self.complete:
-                monkeypatch.setattr(Writing, "add", add)
+                monkeypatch.setattr(ResultWriter, "add", add)
                 world.clock.seconds += 100  # the lease is over; another takes the job, and has little time
                 world.collect(ask_again(self._job.job_id, "not heard of"), seconds=29)
                 world.messages()
 
-        monkeypatch.setattr(Writing, "add", slowly)
+        monkeypatch.setattr(ResultWriter, "add", slowly)
         answer = world.collect(message)
 
         assert answer == {"batchItemFailures": []}
@@ -442,7 +442,7 @@ def test_a_note_that_can_not_be_written_does_not_hide_what_went_wrong(
     world: StandInWorld, monkeypatch: pytest.MonkeyPatch, log_lines, told: bool
 ) -> None:
     message = ended(world)
-    monkeypatch.setattr(Writing, "publish", lambda *_: 1 / 0)
+    monkeypatch.setattr(ResultWriter, "publish", lambda *_: 1 / 0)
     monkeypatch.setattr(Jobs, "trouble", lambda *_: [].pop())
 
     answer = world.collect(message if told else ask_again(world.job("clip.mp4")["job_id"], "not heard of"))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lambdas.errors import MalformedEvent
-from lambdas.events import Finished, NotOurs, Upload, ask_again, finished_in, notifications_in, uploads_in
+from lambdas.model.errors import MalformedEvent
+from lambdas.model.events import Finished, NotOurs, Upload, ask_again, finished_in, notifications_in, uploads_in
 
 EVENTS = Path(__file__).parent.parent / "events"
 

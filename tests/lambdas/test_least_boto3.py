@@ -14,7 +14,7 @@ import botocore
 import pytest
 
 from lambdas import wiring
-from lambdas.errors import WrongRuntime
+from lambdas.model.errors import WrongRuntime
 
 ROOT = Path(__file__).parent.parent.parent
 PINS = Path(__file__).parent / "least-boto3.txt"

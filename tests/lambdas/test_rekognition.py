@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lambdas.rekognition import _members
+from lambdas.aws.rekognition import _members
 
 DOCUMENT = {"JobStatus": "SUCCEEDED", "Faces": [{"a": 0.1, "b": '"}],{"'}, {}], 'é"\\': "ü😀", "x": None, "n": -1e-7}
 

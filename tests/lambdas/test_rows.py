@@ -11,12 +11,12 @@ import pytest
 from botocore.model import ServiceModel, Shape
 from jsonschema import Draft202012Validator
 
-from lambdas.analyses import CATALOGUE, Analysis
-from lambdas.columns import JOBS, ROWS, TABLES, VIDEO
-from lambdas.events import Upload
-from lambdas.jobs import Job, new_job
-from lambdas.rekognition import Page
-from lambdas.rows import SCHEMA, _plain_faces, fractions_as_text, job_line, lines, of_page, video_metadata
+from lambdas.logic.rows import SCHEMA, _plain_faces, job_line, lines, of_page, video_metadata
+from lambdas.model.analyses import CATALOGUE, Analysis
+from lambdas.model.events import Upload
+from lambdas.model.job import Job, new_job
+from lambdas.model.page import Page, fractions_as_text
+from queries.columns import JOBS, ROWS, TABLES, VIDEO
 from queries.schemas import FOLDER, schemas
 from tests.rebuild import rebuild
 

@@ -7,9 +7,11 @@ import logging
 
 import pytest
 
-from lambdas import jobs as jobs_module, scheduler as scheduler_module, start_analysis
-from localcloud.rekognition import Faults, Simulated
-from tests.world import World, sqs_record, world as make_world
+from lambdas import start_analysis
+from lambdas.aws import job_table as jobs_module
+from lambdas.logic import scheduler as scheduler_module
+from rekognition_local import Faults, Simulated
+from tests.fake_aws import World, sqs_record, world as make_world
 
 
 def test_an_upload_becomes_a_running_job(world: World) -> None:
@@ -424,7 +426,7 @@ def test_a_bug_while_filling_does_not_send_the_uploads_back(
 def test_trouble_with_mending_does_not_keep_the_tick_from_starting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lambdas.queue import Queue
+    from lambdas.aws.queue import Queue
 
     world.drop("overdue.mp4")
     world.notifications.clear()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lambdas import streams
-from lambdas.streams import ObjectStream, PreconditionFailed, Target, UploadGone
-from tests.standin.s3 import Buckets
+from lambdas.aws import multipart as streams
+from lambdas.aws.multipart import ObjectStream, PreconditionFailed, Target, UploadGone
+from tests.fast_fake.s3 import Buckets
 
 TARGET = Target("results", "results/clip.mp4/face-detection.json", "application/json", {})
 

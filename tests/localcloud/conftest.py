@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from localcloud import net
-from localcloud.rekognition import clients
+from localcloud import ports as net
+from rekognition_local import clients
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Endpoint:
-    """A running ``python -m localcloud.rekognition``."""
+    """A running ``python -m rekognition_local``."""
 
     def __init__(self, aws: str, folder: Path, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.url_file = folder / "url"
         self.log = folder / "log"
-        command = [sys.executable, "-m", "localcloud.rekognition", "--aws-endpoint", aws, "--exit-with-stdin"]
+        command = [sys.executable, "-m", "rekognition_local", "--aws-endpoint", aws, "--exit-with-stdin"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--url-file", str(self.url_file), *options],

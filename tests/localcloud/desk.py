@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from localcloud.rekognition import AnyObject, Caller, Faults, Notification, RekognitionVideo, Simulated
-from localcloud.rekognition.catalogue import BY_NAME
+from rekognition_local import AnyObject, Caller, Faults, Notification, RekognitionVideo, Simulated
+from rekognition_local.catalogue import BY_NAME
 from tests.localcloud.shape_check import check_answer, check_error
 
 BUCKET, KEY = "videos", "in/clip 1.mp4"

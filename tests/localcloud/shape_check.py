@@ -5,7 +5,7 @@ import math
 import re
 from typing import Any
 
-from localcloud.rekognition import shapes
+from rekognition_local import shapes
 
 
 def check_answer(operation: str, body: bytes) -> dict[str, Any]:

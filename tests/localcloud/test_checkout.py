@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import checkout, folders
+from localcloud import dev_cloud as checkout, folders
 from localcloud.__main__ import pairs, parser, settings
 from localcloud.cloud import CloudError
 from localcloud.supervisor import CHECKOUT
@@ -188,4 +188,4 @@ def test_settings_may_be_given_in_several_options():
 
 
 def test_help_names_every_command():
-    assert all(word in parser().format_help() for word in ("up", "down", "status", "demo"))
+    assert all(word in parser().format_help() for word in ("up", "down", "status"))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import folders, net
+from localcloud import folders, ports as net
 from localcloud.cloud import CloudError, LocalCloud, checked_url
 from localcloud.supervisor import CHECKOUT
 

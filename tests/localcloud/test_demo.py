@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from localcloud import demo, pictures
-from localcloud.pictures import Moment
+from demo import pictures, run as demo
+from demo.pictures import Moment
 from localcloud.supervisor import CHECKOUT
 
 
@@ -90,7 +90,7 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path, stage):
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "localcloud", "demo"],
+        [sys.executable, "-m", "demo"],
         cwd=CHECKOUT,
         env=os.environ | {"TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from localcloud.rekognition import Simulated
-from localcloud.rekognition.catalogue import ANALYSES, BY_NAME, MODEL_VERSION, Analysis
-from localcloud.rekognition.engines import Outcome, Planned
-from localcloud.rekognition.shapes import service_model
+from rekognition_local import Simulated
+from rekognition_local.catalogue import ANALYSES, BY_NAME, MODEL_VERSION, Analysis
+from rekognition_local.engines import Outcome, Planned
+from rekognition_local.shapes import service_model
 from tests.localcloud.desk import CHANNEL, NEEDED, Desk, video
 
 EVERY = [analysis.name for analysis in ANALYSES]

@@ -7,10 +7,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from localcloud.rekognition import RekognitionVideo, S3Objects, Simulated, attach
-from localcloud.rekognition.engines import NotAnImage
-from localcloud.rekognition.engines.models import ModelMissing
-from localcloud.rekognition.face_collections import MOST_IMAGE_BYTES
+from rekognition_local import RekognitionVideo, S3Objects, Simulated, attach
+from rekognition_local.engines import NotAnImage
+from rekognition_local.engines.models import ModelMissing
+from rekognition_local.face_collections import MOST_IMAGE_BYTES
 from tests.localcloud.desk import BUCKET, Desk
 
 

@@ -17,21 +17,21 @@ import cv2
 import numpy as np
 import pytest
 
-from localcloud.rekognition import AnyObject, RekognitionVideo, attach
-from localcloud.rekognition.catalogue import BY_NAME
-from localcloud.rekognition.convert.onnx_file import Graph
-from localcloud.rekognition.engines import NotAnImage, Outcome, Source, Work, models
-from localcloud.rekognition.engines.labels import Labels
-from localcloud.rekognition.engines.looking import EXTRAS, LOOKERS, Look, look_at
-from localcloud.rekognition.engines.models import COCO_SSD, OPEN_NSFW, SFACE, Model, ModelMissing
-from localcloud.rekognition.engines.moderation import Moderation
-from localcloud.rekognition.engines.net import Net
-from localcloud.rekognition.engines.real import InProcess, Workers
-from localcloud.rekognition.engines.search import faces_in, similarity
-from localcloud.rekognition.engines.taxonomy import ANCESTORS, COCO, THINGS, labels
-from localcloud.rekognition.engines.timecode import smpte
-from localcloud.rekognition.filters import LabelFilter, TextFilter, shared_area
 from localcloud.supervisor import CHECKOUT
+from rekognition_local import AnyObject, RekognitionVideo, attach
+from rekognition_local.catalogue import BY_NAME
+from rekognition_local.convert.onnx_file import Graph
+from rekognition_local.engines import NotAnImage, Outcome, Source, Work, models
+from rekognition_local.engines.analysis_pass import ANALYZERS, EXTRAS, Look, look_at
+from rekognition_local.engines.labels import Labels
+from rekognition_local.engines.models import COCO_SSD, OPEN_NSFW, SFACE, Model, ModelMissing
+from rekognition_local.engines.moderation import Moderation
+from rekognition_local.engines.onnx_session import Net
+from rekognition_local.engines.real import InProcess, Workers
+from rekognition_local.engines.search import faces_in, similarity
+from rekognition_local.engines.taxonomy import ANCESTORS, COCO, THINGS, labels
+from rekognition_local.engines.timecode import smpte
+from rekognition_local.filters import LabelFilter, TextFilter, shared_area
 from tests import videos
 from tests.localcloud.conftest import Endpoint
 
@@ -371,7 +371,7 @@ def test_labels_below_the_confidence_asked_for_are_left_out() -> None:
 def test_both_runtimes_see_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = cv2.cvtColor(videos.portrait(640, 360), cv2.COLOR_RGB2BGR)
     found = Labels({}).find(picture)
-    monkeypatch.setattr("localcloud.rekognition.engines.net._session", lambda _: None)
+    monkeypatch.setattr("rekognition_local.engines.onnx_session._session", lambda _: None)
 
     slowly = Labels({}).find(picture)
 
@@ -471,7 +471,7 @@ def test_every_extra_has_a_group_of_pins_and_an_engine() -> None:
     [known] = re.findall(r'^known="(.*)"$', (CHECKOUT / "tools/extras").read_text(), re.MULTILINE)
 
     assert set(known.split()) == set(EXTRAS.values()) <= set(groups)
-    assert set(EXTRAS) < set(LOOKERS)
+    assert set(EXTRAS) < set(ANALYZERS)
 
 
 def test_one_decode_feeds_what_looks_at_samples_and_what_looks_at_every_frame() -> None:

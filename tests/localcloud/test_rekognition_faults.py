@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from localcloud.rekognition import Faults
-from localcloud.rekognition.errors import KNOWN
+from rekognition_local import Faults
+from rekognition_local.errors import KNOWN
 from tests.localcloud.desk import CHANNEL, Desk, video
 
 START = {"Video": video()}

@@ -6,10 +6,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from localcloud.rekognition import AnyObject, Caller, RekognitionVideo, S3Objects, Simulated, attach
-from localcloud.rekognition.aws import Stored, Unreadable
-from localcloud.rekognition.engines import Outcome, Planned
-from localcloud.rekognition.service import MOST_BYTES
+from rekognition_local import AnyObject, Caller, RekognitionVideo, S3Objects, Simulated, attach
+from rekognition_local.aws import Stored, Unreadable
+from rekognition_local.engines import Outcome, Planned
+from rekognition_local.service import MOST_BYTES
 from tests.localcloud.desk import BUCKET, CHANNEL, KEY, Desk, video
 
 DAY = 86_400

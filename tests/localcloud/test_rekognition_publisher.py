@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.rekognition.aws import Notification, PublishRefused, SnsPublisher, why_not_trusted
+from rekognition_local.aws import Notification, PublishRefused, SnsPublisher, why_not_trusted
 from tests import videos
 from tests.localcloud.conftest import Endpoint
 

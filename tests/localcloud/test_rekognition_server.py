@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.rekognition import clients
+from rekognition_local import clients
 from tests import videos
 from tests.localcloud.conftest import ROOT, Endpoint
 
@@ -291,7 +291,7 @@ def test_faults_can_be_given_as_options(start_endpoint: Callable[..., Endpoint])
     ],
 )
 def test_an_option_that_makes_no_sense_ends_it_with_a_sentence(options: list[str], says: str) -> None:
-    command = [sys.executable, "-m", "localcloud.rekognition", "--engine", "simulated", *options]
+    command = [sys.executable, "-m", "rekognition_local", "--engine", "simulated", *options]
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
     assert (run.returncode, run.stdout, run.stderr.strip()) == (2, "", says)

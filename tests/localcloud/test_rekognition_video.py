@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from localcloud.rekognition.engines.faces import Faces
-from localcloud.rekognition.engines.looking import Look, look_at
-from localcloud.rekognition.engines.models import Model, ModelMissing
-from localcloud.rekognition.video import CannotAnalyse, Video
+from rekognition_local.engines.analysis_pass import Look, look_at
+from rekognition_local.engines.faces import Faces
+from rekognition_local.engines.models import Model, ModelMissing
+from rekognition_local.video import CannotAnalyse, Video
 from tests import videos
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lambdas.analyses import CATALOGUE
-from lambdas.columns import ANALYSIS, DATE, ROWS, TABLES, VIDEO, Column, Table, Type, glue_type
-from lambdas.events import Upload
-from lambdas.jobs import new_job
-from lambdas.results import job_row_key, rows_key
-from lambdas.rows import job_line, lines
+from lambdas.logic.results import job_row_key, rows_key
+from lambdas.logic.rows import job_line, lines
+from lambdas.model.analyses import CATALOGUE
+from lambdas.model.events import Upload
+from lambdas.model.job import new_job
+from queries.columns import ANALYSIS, DATE, ROWS, TABLES, VIDEO, Column, Table, Type, glue_type
 from queries.laptop import run
 from queries.saved import saved
 from stacks.settings import Settings
@@ -37,7 +37,7 @@ def rows_page() -> str:
         "One table per analysis, and one of jobs, over the files in the results bucket. A column Rekognition gave\n"
         "no value for is null or left out. Times are ms from the beginning of the video, confidences 0..100, boxes\n"
         "and points fractions of the frame that may reach beyond 0..1. Types are Athena's (DuckDB's are the same);\n"
-        "JSON Schemas of the same rows are in [schemas](../schemas). This page is made from `lambdas/columns.py`.\n",
+        "JSON Schemas of the same rows are in [schemas](../schemas). This page is made from `queries/columns.py`.\n",
         "## In every row\n\n" + _columns((*VIDEO, DATE)),
     ]
     parts += [f"## `{_name(t)}`\n\n`{t.prefix}/{t.partition.name}=…/`\n\n{_columns(_own(t))}" for t in TABLES]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lambdas.choosing import understood
+from lambdas.model.routing import understood
 from stacks.settings import Settings
 from tests.queries.pages import DOCS, MADE, page, settings_example
 

@@ -13,10 +13,10 @@ import duckdb
 import pytest
 import sqlglot
 
-from lambdas.columns import TABLES
+from queries.columns import TABLES
 from queries.laptop import mirror, run
 from queries.saved import WrongQuery, saved, saved_query
-from tests.world import World, world as make_world
+from tests.fake_aws import World, world as make_world
 
 SEVERAL = (
     "face-detection label-detection content-moderation text-detection celebrity-recognition "
@@ -127,7 +127,7 @@ def moderation_lately(world: World, days: int, confidence: float) -> set[Any]:
     }
 
 
-UPLOADED = "2026-11-22T23:57:20.123Z"  # as tests/world.py says of every upload
+UPLOADED = "2026-11-22T23:57:20.123Z"  # as tests/fake_aws.py says of every upload
 LONG_AGO = (datetime.now(UTC).date() - datetime.fromisoformat(UPLOADED).date()).days + 10
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack import Where
+from cli.core.stack import Where
 
 ROOT = Path(__file__).parent.parent.parent
 CDK = ROOT / "node_modules/.bin/cdk"

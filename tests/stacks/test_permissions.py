@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from lambdas.analyses import CATALOGUE
-from lambdas.errors import ServiceTrouble
-from lambdas.videos import Videos
-from localcloud.rekognition import Simulated
-from tests.world import World, world
+from lambdas.aws.videos import Videos
+from lambdas.model.analyses import CATALOGUE
+from lambdas.model.errors import ServiceTrouble
+from rekognition_local import Simulated
+from tests.fake_aws import World, world
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 
@@ -218,7 +218,7 @@ def calls() -> Iterator[dict[str, set[tuple[str, str]]]]:
     """What the handlers call in the life of short, long, replaced and interrupted jobs of every analysis."""
     from moto.s3 import models
 
-    from lambdas import streams
+    from lambdas.aws import multipart as streams
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(models, "S3_UPLOAD_PART_MIN_SIZE", 1)
@@ -263,17 +263,17 @@ def unreadable(*_: Any) -> Any:
 
 
 def _long_jobs(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[str, str]]]:
-    from lambdas.results import Writing
+    from lambdas.logic.results import ResultWriter
 
     with world(Simulated(detections=4_500)) as here:
         recorded = Recorded(here, monkeypatch)
-        add = Writing.add
+        add = ResultWriter.add
 
-        def slowly(self: Writing, page: Any) -> None:
+        def slowly(self: ResultWriter, page: Any) -> None:
             here.clock.seconds += 20
             add(self, page)
 
-        monkeypatch.setattr(Writing, "add", slowly)
+        monkeypatch.setattr(ResultWriter, "add", slowly)
         here.drop("long.mp4", b"older")
         here.drop("long.mp4", b"newer")
         here.pass_time(2)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from lambdas.columns import TABLES, glue_type
-from lambdas.events import Upload
-from lambdas.jobs import new_job
-from lambdas.results import job_row_key, rows_key
+from lambdas.logic.results import job_row_key, rows_key
+from lambdas.model.events import Upload
+from lambdas.model.job import new_job
+from queries.columns import TABLES, glue_type
 from queries.saved import saved
 from stacks.queries import RekognitionBatchQueries
 from tests.stacks import conftest

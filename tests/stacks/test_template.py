@@ -14,7 +14,7 @@ from aws_cdk.assertions import Match, Template
 from bench import burst
 from lambdas import settings as functions_settings
 from stacks.encryption import RekognitionBatchKey
-from tests.world import TABLE
+from tests.fake_aws import TABLE
 
 # What holds data or work. A changed id replaces the resource: whoever deploys loses it, or is left with two.
 LOGICAL_IDS = {

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any
 
-from cli.overview import Overview, arrange
 from cli.pages.backend import OutOfRange, Part
 from cli.pages.detections import Document
-from lambdas.clock import iso
-from lambdas.jobs import Job, State
+from cli.status.overview import Overview, arrange
+from lambdas.model.clock import iso
+from lambdas.model.job import Job, State
 
 
 class FakeBackend:

@@ -66,7 +66,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cli.commands.results._more_addresses", interrupt)
+    monkeypatch.setattr("cli.results.commands._more_addresses", interrupt)
 
 
 def test_the_browser_is_told_a_file_that_only_its_user_can_read(

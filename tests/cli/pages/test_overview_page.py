@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from cli.pages.server import Site
-from lambdas.blocking import Scope
+from lambdas.model.blocking import Scope
 from tests.browser import PHONE, Tab
 from tests.cli.pages import made
 from tests.cli.pages.fake import FakeBackend

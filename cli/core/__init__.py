@@ -1,0 +1,1 @@
+"""What every command needs: the stack, its table, the terminal, errors, prices."""

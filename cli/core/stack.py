@@ -1,0 +1,282 @@
+"""The deployed stack, as an object: where it is, what it is made of, and a client for each service.
+
+Found by its outputs, on AWS (CloudFormation) as in the local cloud of this checkout (``.localcloud/``).
+"""
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from cli.core.errors import NoCloud, NotThere, near
+from cli.core.table import Table
+from lambdas.model.clock import Clock
+from lambdas.model.routing import Route, Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localcloud.cloud import LocalCloud
+
+STACK = "RekognitionBatch"
+PROGRAM = "rekognition-batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which stack is meant: what people say with --stack, --profile, --region and --local."""
+
+    stack: str | None = None
+    profile: str | None = None
+    region: str | None = None
+    local: bool = False
+
+    def over(self, other: "Where") -> "Where":
+        """`other` with what is said here on top."""
+        return Where(
+            self.stack or other.stack,
+            self.profile or other.profile,
+            self.region or other.region,
+            self.local or other.local,
+        )
+
+    def command(self, *words: str) -> str:
+        """What to type to run another command on the same stack."""
+        said = [("--stack", self.stack), ("--profile", self.profile), ("--region", self.region)]
+        options = [word for name, value in said if value for word in (name, value)]
+        return shlex.join([PROGRAM, *words, *options, *(["--local"] if self.local else [])])
+
+    def deploy(self, *words: str) -> str:
+        """What to type to deploy the same stack (again), with more options of `cdk deploy`."""
+        if self.local:
+            return "make cloud-stop; make cloud"
+        # Two stacks are in the app, so cdk wants to be told which; the region it takes from the environment alone.
+        name = ["-c", f"stack_name={self.stack}"] if self.stack else []
+        profile = ["--profile", self.profile] if self.profile else []
+        region = f"AWS_REGION={shlex.quote(self.region)} " if self.region else ""
+        return region + shlex.join(["npx", "cdk", "deploy", "--all", *words, *name, *profile])
+
+
+class Stack:
+    """One deployed stack.
+
+    Args:
+        name: the CloudFormation stack's.
+        outputs: its outputs.
+        make_client: makes a boto3 client of a service: ``make_client("s3", config=...)``.
+        region: where it is.
+        local: whether it is in the local cloud of this checkout.
+        where: how it was asked for, so that hints can name the same.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        outputs: Mapping[str, str],
+        make_client: "Callable[..., Any]",
+        *,
+        region: str,
+        local: bool = False,
+        where: Where | None = None,
+    ) -> None:
+        self.name = name
+        self.outputs = outputs
+        self.region = region
+        self.local = local
+        self.where = where or Where()
+        self._make_client = make_client
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A client of that service, made once unless it is to be a special one."""
+        if options:
+            return self._make_client(service, **options)
+        if service not in self._clients:
+            self._clients[service] = self._make_client(service)
+        return self._clients[service]
+
+    def output(self, name: str) -> str:
+        """An output's value.
+
+        Raises:
+            NoCloud: the stack has none of that name.
+        """
+        if name not in self.outputs:
+            raise NoCloud(
+                f"The stack {self.name} has no output {name}: it was deployed by an older version.", self.where.deploy()
+            )
+        return self.outputs[name]
+
+    @property
+    def videos(self) -> str:
+        """The videos bucket's name."""
+        return self.output("VideosBucket")
+
+    @property
+    def results(self) -> str:
+        """The results bucket's name."""
+        return self.output("ResultsBucket")
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """What the stack takes for videos: ``(".mp4", ".mov")``."""
+        return tuple(self.output("VideoExtensions").lower().split(","))
+
+    @cached_property
+    def rules(self) -> Rules:
+        """Which analyses an upload gets."""
+        allowed = self.outputs.get("AllowedAnalyses", "none")
+        return Rules(
+            analyses=json.loads(self.output("Analyses")),
+            routes=[
+                Route(route["prefix"], route["analyses"]) for route in json.loads(self.outputs.get("Routes", "[]"))
+            ],
+            uploads=self.outputs.get("UploadChoice", "none"),
+            allowed=() if allowed == "none" else tuple(allowed.split(",")),
+        )
+
+    @cached_property
+    def table(self) -> Table:
+        """The jobs table."""
+        return Table(self.client("dynamodb"), self.output("JobsTable"), Clock())
+
+    def keys(self, prefix: str = "", most: int | None = None) -> Iterator[str]:
+        """Keys of the videos bucket."""
+        for found in self.objects(prefix):
+            if most is not None and (most := most - 1) < 0:
+                return
+            yield found["Key"]
+
+    def objects(self, prefix: str = "") -> Iterator[dict[str, Any]]:
+        """What lies in the videos bucket: ``Key``, ``Size``, ``ETag``, ``LastModified``."""
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.videos, Prefix=prefix)
+        for page in pages:
+            yield from page.get("Contents", [])
+
+    def key(self, video: str) -> str:
+        """The key that somebody means who types `video`: a key of the videos bucket, or its s3:// address.
+
+        Raises:
+            NotThere: it is another bucket's.
+        """
+        if not video.startswith("s3://"):
+            return video
+        bucket, _, key = video.removeprefix("s3://").partition("/")
+        if bucket != self.videos or not key:
+            raise NotThere(f"{video} is not in this stack's videos bucket.", f"s3://{self.videos}/KEY, or only KEY")
+        return key
+
+    def unknown(self, key: str) -> NotThere:
+        """What to say of a video that nobody knows: with keys that may have been meant."""
+        keys = [*self.keys(most=1000), *(job.key for job in self.table.some(1000))]
+        likely = near(key, keys)
+        hint = self.where.command("status", likely[0]) if likely else self.where.command("status")
+        meant = f" Did you mean {' or '.join(repr(one) for one in likely)}?" if likely else ""
+        return NotThere(f"There is no video {key!r} in this stack.{meant}", hint)
+
+
+def find(where: Where) -> Stack:
+    """The stack that is meant.
+
+    Raises:
+        NoCloud: it can't be had; the message says why and what to type.
+    """
+    return _find_local(where) if where.local else _find_in_aws(where)
+
+
+def anywhere(where: Where) -> Stack:
+    """The account and region that are meant, with clients and no outputs: for what needs no deployed stack.
+
+    Raises:
+        NoCloud: no region is chosen, or no local cloud runs.
+    """
+    if where.local:
+        cloud = _local_cloud()
+        return Stack(where.stack or STACK, {}, cloud.client, region=cloud.env["AWS_REGION"], local=True, where=where)
+    client, region = _session(where)
+    return Stack(where.stack or STACK, {}, client, region=region, local=_endpoint_is_here(), where=where)
+
+
+def _local_cloud() -> "LocalCloud":
+    from localcloud import dev_cloud as checkout
+    from localcloud.cloud import CloudError, LocalCloud
+
+    try:
+        running = checkout.state()
+    except CloudError as problem:
+        raise NoCloud(str(problem), "make cloud-status") from None
+    if not running:
+        raise NoCloud("No local cloud of this checkout is running.", "make cloud")
+    cloud = LocalCloud(folder=checkout.FOLDER)
+    cloud.attach()
+    return cloud
+
+
+def _find_local(where: Where) -> Stack:
+    from localcloud import dev_cloud as checkout
+
+    cloud = _local_cloud()
+    stacks = {name: outputs for name, outputs in checkout.outputs().items() if "VideosBucket" in outputs}
+    name = where.stack or (STACK if STACK in stacks else next(iter(stacks), STACK))
+    if name not in stacks:
+        raise NoCloud(f"The local cloud has no stack {name!r}; it has {', '.join(stacks) or 'none'}.", "make cloud")
+    return Stack(name, stacks[name], cloud.client, region=cloud.env["AWS_REGION"], local=True, where=where)
+
+
+def _session(where: Where) -> "tuple[Callable[..., Any], str]":
+    """What makes clients for the profile and region that are meant, and that region."""
+    import boto3
+    from botocore.config import Config
+
+    # Like AWS's other tools; this library alone doesn't read the first of them.
+    region = where.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    session = boto3.Session(profile_name=where.profile, region_name=region)
+    if not session.region_name:
+        raise NoCloud("No AWS region is chosen.", _or_local("add --region eu-west-1, or: export AWS_REGION=eu-west-1"))
+    make: Any = session.client
+    config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, read_timeout=60)
+
+    def client(service: str, **options: Any) -> Any:
+        return make(service, config=config.merge(options.pop("config", Config())), **options)
+
+    return client, session.region_name
+
+
+def _find_in_aws(where: Where) -> Stack:
+    from botocore.exceptions import ClientError, NoCredentialsError
+
+    client, region = _session(where)
+    name = where.stack or STACK
+    try:
+        [found] = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except NoCredentialsError:
+        raise NoCloud("No AWS credentials were found.", _or_local("aws configure, or add --profile NAME")) from None
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        raise NoCloud(
+            f"There is no stack {name} in {region}.",
+            _or_local(f"{where.deploy()}   (or name another: --stack, --region, --profile)"),
+        ) from None
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    if "VideosBucket" not in outputs:
+        raise NoCloud(f"The stack {name} ({found['StackStatus']}) is not this project's, or not deployed to its end.")
+    return Stack(name, outputs, client, region=region, local=_endpoint_is_here(), where=where)
+
+
+def _endpoint_is_here() -> bool:
+    """Whether every client is pointed at this machine by the environment (`. .localcloud/env`), without --local."""
+    return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def _or_local(hint: str) -> str:
+    """`hint`, and how to use the local cloud if one runs and nothing points at AWS."""
+    from localcloud import dev_cloud as checkout, folders
+
+    if "AWS_ENDPOINT_URL" not in os.environ and folders.alive(checkout.FOLDER):
+        return f"{hint}\na local cloud is running: add --local"
+    return hint

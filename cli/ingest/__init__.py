@@ -1,0 +1,1 @@
+"""Putting videos in: upload, backfill, estimate."""

@@ -1,0 +1,100 @@
+"""Analysing what already lies in the videos bucket: what S3 would have announced, had the stack been there."""
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+from urllib.parse import quote_plus
+
+from cli.core import prices
+from cli.core.stack import Stack
+from cli.ingest.estimate import of_objects
+from lambdas.aws.queue import Queue
+from lambdas.model.clock import iso
+from lambdas.model.events import SEQUENCER_WIDTH
+from lambdas.model.job import Job
+
+UPLOADS_A_MESSAGE = 20  # a batch of ten messages is then a few seconds' work of the starting function
+SAMPLE = 200  # headers read at most to tell the minutes of many videos
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """About how long some videos are, and what they cost.
+
+    Attributes:
+        measured: of how many videos the header was read; the rest is reckoned by size.
+        refused: how many of those Rekognition would not take.
+    """
+
+    minutes: float
+    dollars: float
+    measured: int
+    refused: int
+
+
+def missing(stack: Stack, prefix: str) -> list[dict[str, Any]]:
+    """The videos of the bucket for whose content there is no job; each with the ``sequencer`` it is announced with."""
+    known: dict[str, list[Job]] = {}
+    for job in stack.table.everything():
+        if job.key.startswith(prefix):
+            known.setdefault(job.key, []).append(job)
+    found = []
+    for thing in stack.objects(prefix):
+        key, jobs = thing["Key"], known.get(thing["Key"], [])
+        if key.endswith("/") or not key.lower().endswith(stack.extensions):
+            continue
+        if not any(job.etag == thing["ETag"].strip('"') for job in jobs):
+            found.append({**thing, "sequencer": _after(jobs)})
+    return found
+
+
+def _after(jobs: Iterable[Job]) -> str:
+    """A sequencer that comes after those of the key's earlier uploads, and before any that S3 will ever give: S3's
+    grow with time, in steps far larger than one."""
+    latest = max((int(job.sequencer or "0", 16) for job in jobs), default=-1)
+    return f"{latest + 1:0{SEQUENCER_WIDTH}X}"
+
+
+def cost(stack: Stack, objects: Sequence[dict[str, Any]]) -> Cost:
+    """About what the stack's analyses of these videos cost, from a sample if they are many."""
+    with_content = [thing for thing in objects if thing["Size"]]
+    sample = with_content if len(with_content) <= SAMPLE else random.sample(with_content, SAMPLE)
+    minutes, dollars, refused = 0.0, 0.0, 0
+    for key, header in of_objects(stack.client("s3"), stack.videos, sample):
+        refused += bool(header.trouble)
+        length = 0 if header.trouble else header.seconds / 60
+        minutes += length
+        dollars += length * sum(prices.per_minute(stack.rules.for_key(key)).values())
+    measured = sum(thing["Size"] for thing in sample)
+    scale = sum(thing["Size"] for thing in with_content) / measured if measured else 0.0
+    return Cost(minutes * scale, dollars * scale, len(sample), refused)
+
+
+def announce(stack: Stack, objects: Iterable[dict[str, Any]]) -> None:
+    """Tell the uploads queue of them, as S3 does."""
+    queue = Queue(stack.client("sqs"), stack.output("UploadsQueue"))
+    queue.send(
+        json.dumps({"Records": [_record(stack.videos, thing) for thing in batch]})
+        for batch in batched(objects, UPLOADS_A_MESSAGE)
+    )
+
+
+def _record(bucket: str, thing: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "eventVersion": "2.1",
+        "eventSource": "rekognition-batch:backfill",
+        "eventTime": iso(thing["LastModified"].timestamp()),
+        "eventName": "ObjectCreated:Backfill",
+        "s3": {
+            "bucket": {"name": bucket},
+            "object": {
+                "key": quote_plus(thing["Key"], safe="/"),
+                "size": thing["Size"],
+                "eTag": thing["ETag"].strip('"'),
+                "sequencer": thing["sequencer"],
+            },
+        },
+    }

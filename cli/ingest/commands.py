@@ -1,0 +1,212 @@
+"""Videos in: uploading, analysing what lies there already, and what it would cost."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.core import terminal
+from cli.core.errors import CliError, WrongUse
+from cli.core.options import with_stack, with_where
+from cli.core.stack import Stack, Where
+from cli.core.terminal import many
+
+if TYPE_CHECKING:
+    from cli.ingest.estimate import Estimate
+    from lambdas.model.routing import Choice
+
+MOST_SKIPPED = 10  # named one by one; the rest is a number
+
+
+@click.command(short_help="Put files and folders into the videos bucket.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--prefix", default="", metavar="FOLDER/", help="Put before every key.")
+@click.option("--analyses", metavar="CHOICE", help="What is done with these videos, instead of the stack's own choice.")
+@click.option("--again", is_flag=True, help="Also what is there already.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go where.")
+@with_stack
+def upload(stack: Stack, paths: tuple[Path, ...], prefix: str, analyses: str | None, again: bool, dry_run: bool) -> int:
+    """Put files and folders into the videos bucket: in parts, in parallel, and only what isn't there yet.
+
+    \b
+    rekognition-batch upload holiday.mp4
+    rekognition-batch upload interviews/ --prefix 2026/
+    rekognition-batch upload ads/ --analyses label-detection,text-detection
+
+    A folder takes its name along: interviews/anna.mp4. What is no video is left out, with a word.
+
+    \b
+    CHOICE names analyses, with parameters if need be, or none:
+      face-detection,text-detection
+      label-detection:MinConfidence=80
+      segment-detection:SegmentTypes=SHOT+TECHNICAL_CUE
+    """
+    from cli.ingest import choices as choosing, upload as uploading
+
+    choice = choosing.for_upload(stack, analyses) if analyses else None
+    items, skipped = uploading.plan(paths, prefix, stack.extensions)
+    for one in skipped[:MOST_SKIPPED]:
+        terminal.say(f"Left out: {one.path}: {one.why}.")
+    if len(skipped) > MOST_SKIPPED:
+        terminal.say(f"Left out: {len(skipped) - MOST_SKIPPED:,} more.")
+    if not items:
+        raise CliError("There is no video to upload.", f"videos here are {' and '.join(stack.extensions)}")
+    new = items if again else [item for item in items if not uploading.is_there(stack, item, choice)]
+    if dry_run:
+        for item in new:
+            terminal.line(item.path, f"s3://{stack.videos}/{item.key}")
+        terminal.say(f"{many(len(new), 'video')} would be uploaded, {len(items) - len(new)} are there already.")
+        return 0
+    failed = _send(stack, new, {"analyses": choice} if choice else {})
+    there = f", {len(items) - len(new)} were there already" if len(items) > len(new) else ""
+    terminal.say(f"{many(len(new) - failed, 'video')} uploaded{there}{f', {failed} failed' if failed else ''}.")
+    if new:
+        terminal.say(f"What happens to them: {stack.where.command('status', '--watch')}")
+    return 1 if failed else 0
+
+
+def _send(stack: Stack, items: list[Any], metadata: dict[str, str]) -> int:
+    from cli.ingest import upload as uploading
+
+    failed = 0
+    with terminal.progress(transfer=True) as bars:
+        for item, trouble in uploading.send(stack, items, metadata, uploading.Bars(bars, items)):
+            if trouble:
+                failed += 1
+                terminal.say(f"Failed: {item.path}: {trouble}")
+            else:
+                terminal.line(f"s3://{stack.videos}/{item.key}")
+    return failed
+
+
+@click.command(short_help="Analyse what already lies in the videos bucket.")
+@click.option("--prefix", default="", metavar="FOLDER/", help="Only keys that begin so.")
+@click.option("--dry-run", is_flag=True, help="Only say how many, how many minutes, how many dollars.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: as JSON, with the keys.")
+@with_stack
+def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Analyse the videos that lie in the bucket and have no job: from before the stack, or while it was broken.
+
+    \b
+    rekognition-batch backfill --dry-run
+    rekognition-batch backfill --prefix 2019/ --yes
+
+    They join the line like any upload. What has a job already is left out, however it ended (see retry). The price is
+    that of the stack's own choice of analyses; what an uploader asked for in an object's metadata is done all the same.
+    """
+    from cli.ingest import backfill as filling
+
+    if as_json and not dry_run:
+        raise WrongUse("--json goes with --dry-run.", stack.where.command("backfill", "--dry-run", "--json"))
+    found = filling.missing(stack, prefix)
+    if not found and not as_json:
+        terminal.say("Every video there has its job.")
+        return
+    cost = filling.cost(stack, found)
+    if as_json:
+        keys = [thing["Key"] for thing in found]
+        terminal.data({"videos": len(found), "minutes": cost.minutes, "usd": cost.dollars, "keys": keys})
+        return
+    terminal.say(_priced(len(found), cost))
+    if dry_run:
+        for thing in found:
+            terminal.line(thing["Key"])
+        return
+    terminal.confirm(f"Analyse {'it' if len(found) == 1 else 'them'}?", yes=yes)
+    filling.announce(stack, found)
+    terminal.say(f"{many(len(found), 'video')} announced: {stack.where.command('status', '--watch')}")
+
+
+def _priced(videos: int, cost: Any) -> str:
+    from cli.core import prices
+
+    about = f" (reckoned from {cost.measured} of them)" if cost.measured < videos else ""
+    refused = f" {many(cost.refused, 'video')} of them Rekognition will not take, which costs nothing." * bool(
+        cost.refused
+    )
+    return (
+        f"{many(videos, 'video')}, {cost.minutes:,.1f} minutes{about}, "
+        f"${cost.dollars:,.2f} ({prices.as_of()}).{refused}"
+    )
+
+
+@click.command(short_help="What videos would cost, by their headers.")
+@click.argument("paths", metavar="PATH|s3://...", nargs=-1, required=True)
+@click.option("--analyses", metavar="CHOICE", help="Instead of the stack's own choice.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@with_where
+def estimate(where: Where, paths: tuple[str, ...], analyses: str | None, as_json: bool) -> int:
+    """Say how long videos are, whether Rekognition can read them, and what their analyses cost.
+
+    \b
+    rekognition-batch estimate holiday.mp4 interviews/
+    rekognition-batch estimate s3://my-videos/2019/ --analyses text-detection
+
+    Reads headers only: of an object in S3 a few hundred kilobytes, by byte range. The exit code is 1 if a video is
+    one that Rekognition refuses.
+    """
+    from cli.core import prices
+    from cli.ingest import choices as choosing
+
+    choice = choosing.parsed(analyses) if analyses else choosing.of_stack(where)
+    found = list(_estimates(where, paths, choice))
+    if as_json:
+        terminal.data([one.as_json for one in found])
+    else:
+        terminal.rows(
+            ("video", "length", "codec", "size", "price", "trouble"),
+            [_priced_row(one) for one in found],
+            ("video", "trouble"),
+        )
+        each = ", ".join(f"{name} ${price:.2f}" for name, price in prices.per_minute(choice).items())
+        minutes = sum(one.header.seconds for one in found if not one.header.trouble) / 60
+        total = sum(one.total for one in found)
+        terminal.say(f"{many(len(found), 'video')}, {minutes:,.1f} minutes: ${total:,.2f}")
+        terminal.say(f"A minute: {each} ({prices.as_of()}).")
+    return 1 if any(one.header.trouble for one in found) else 0
+
+
+def _priced_row(one: "Estimate") -> tuple[str, ...]:
+    minutes, seconds = divmod(round(one.header.seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    length = f"{hours}:{minutes:02}:{seconds:02}" if one.header.seconds else "-"
+    return (
+        one.name,
+        length,
+        one.header.codec or "-",
+        terminal.size(one.header.size),
+        f"${one.total:.2f}",
+        one.header.trouble,
+    )
+
+
+def _estimates(where: Where, paths: tuple[str, ...], choice: "Choice") -> Any:
+    from cli.ingest import choices as choosing, estimate as estimating, upload as uploading
+
+    for path in paths:
+        if path.startswith("s3://"):
+            yield from _of_s3(where, path, choice)
+            continue
+        items, skipped = uploading.plan([Path(path)], "", choosing.extensions())
+        if not items:
+            why = skipped[0].why if skipped else "it holds no video"
+            raise CliError(f"{path}: {why}.")
+        for item in items:
+            yield estimating.estimate(str(item.path), estimating.of_file(item.path), choice)
+
+
+def _of_s3(where: Where, address: str, choice: "Choice") -> Any:
+    from cli.core.stack import find
+    from cli.ingest import choices as choosing, estimate as estimating
+
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    s3 = find(where).client("s3")
+    if key and not key.endswith("/"):
+        yield estimating.estimate(address, estimating.of_object(s3, bucket, key), choice)
+        return
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    objects = (thing for page in pages for thing in page.get("Contents", []))
+    videos = (thing for thing in objects if thing["Key"].lower().endswith(choosing.extensions()) and thing["Size"])
+    for name, header in estimating.of_objects(s3, bucket, videos):
+        yield estimating.estimate(f"s3://{bucket}/{name}", header, choice)

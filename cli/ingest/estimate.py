@@ -1,0 +1,72 @@
+"""What videos would cost: their minutes by their headers, times what the analyses cost a minute."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cli.core import prices
+from cli.core.errors import NotThere
+from cli.core.s3_file import S3File
+from cli.ingest import video_header as headers
+from cli.ingest.video_header import Header
+
+AT_ONCE = 16  # headers read at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One video, its header, and what it would cost: nothing if Rekognition won't take it (failed jobs are free)."""
+
+    name: str
+    header: Header
+    dollars: Mapping[str, float]  # by analysis
+
+    @property
+    def total(self) -> float:
+        """Over all analyses."""
+        return sum(self.dollars.values())
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {"video": self.name, **asdict(self.header), "usd": dict(self.dollars), "usd_total": self.total}
+
+
+def estimate(name: str, header: Header, analyses: Mapping[str, Mapping[str, Any]]) -> Estimate:
+    """What `analyses` of that video cost. Partial minutes count as what they are; AWS may round them up."""
+    minutes = 0.0 if header.trouble else header.seconds / 60
+    return Estimate(name, header, {one: minutes * price for one, price in prices.per_minute(analyses).items()})
+
+
+def of_file(path: Path) -> Header:
+    """A file's header."""
+    return headers.read(path, path.stat().st_size)
+
+
+def of_object(s3: Any, bucket: str, key: str, size: int | None = None, etag: str | None = None) -> Header:
+    """An object's header, by byte range.
+
+    Raises:
+        NotThere: there is no such object, or it may not be read.
+    """
+    try:
+        file = S3File(s3, bucket, key, size, etag)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "403", "NoSuchKey", "NoSuchBucket", "AccessDenied"):
+            raise NotThere(f"s3://{bucket}/{key} is not there, or may not be read.") from None
+        raise
+    return headers.read(file, file.size) if file.size else Header(0, "", 0, 0, 0, 0, "it is empty")
+
+
+def of_objects(s3: Any, bucket: str, objects: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Header]]:
+    """The headers of many objects, as S3 lists them; some at a time."""
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="header") as pool:
+
+        def one(found: Mapping[str, Any]) -> tuple[str, Header]:
+            return found["Key"], of_object(s3, bucket, found["Key"], found["Size"], found["ETag"])
+
+        yield from pool.map(one, objects)

@@ -1,0 +1,214 @@
+"""Files and folders into the videos bucket: in parts, in parallel, and only what isn't there yet."""
+
+import hashlib
+import math
+import mimetypes
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from cli.core.errors import WrongUse
+from cli.core.stack import Stack
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+MIB = 1024 * 1024
+PART = 8 * MIB  # bytes, as boto3 and the AWS CLI have it, so that their etags are equal to ours
+PARTS_OF_OTHERS = tuple(n * MIB for n in (8, 5, 10, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512))
+LARGE = 32 * MIB  # bytes from which a file has a bar of its own
+LONGEST_KEY = 1024  # bytes
+LARGEST_VIDEO = 10 * 1024**3  # bytes; Rekognition's limit
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file and the key it goes to."""
+
+    path: Path
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One file that stays, and why."""
+
+    path: Path
+    why: str
+
+
+def plan(paths: Iterable[Path], prefix: str, extensions: tuple[str, ...]) -> tuple[list[Item], list[Skipped]]:
+    """What goes where. A folder takes its name along: ``interviews/`` becomes ``interviews/anna.mp4``.
+
+    Raises:
+        WrongUse: a path does not exist, or two files would get the same key.
+    """
+    items, skipped = [], []
+    for path, key in _found(paths):
+        if why := _why_not(path, prefix + key, extensions):
+            skipped.append(Skipped(path, why))
+        else:
+            items.append(Item(path, prefix + key, path.stat().st_size))
+    seen: dict[str, Path] = {}
+    for item in items:
+        if item.key in seen and seen[item.key].resolve() != item.path.resolve():
+            raise WrongUse(f"{seen[item.key]} and {item.path} would both become {item.key!r}.", "give them a --prefix")
+        seen[item.key] = item.path
+    return list({item.key: item for item in items}.values()), skipped
+
+
+def _found(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    for path in paths:
+        if path.is_dir():
+            name = path.name if path.name not in ("", "..") else ""
+            for inner in sorted(path.rglob("*")):
+                relative = inner.relative_to(path)
+                if inner.is_file() and not any(part.startswith(".") for part in relative.parts):
+                    yield inner, (Path(name) / relative).as_posix()
+        elif path.is_file():
+            yield path, path.name
+        else:
+            raise WrongUse(f"{path}: there is no such file or folder.")
+
+
+def _why_not(path: Path, key: str, extensions: tuple[str, ...]) -> str:
+    if not key.lower().endswith(extensions):
+        return f"not a video by its extension ({', '.join(extensions)})"
+    try:
+        if len(key.encode()) > LONGEST_KEY:
+            return "its key would be longer than S3 allows (1,024 bytes)"
+    except UnicodeEncodeError:
+        return "its name is not UTF-8, and S3's keys are"
+    size = path.stat().st_size
+    if size == 0:
+        return "it is empty"
+    if size > LARGEST_VIDEO:
+        return "it is larger than 10 GB, which Rekognition does not take"
+    return "" if os.access(path, os.R_OK) else "it may not be read"
+
+
+def is_there(stack: Stack, item: Item, analyses: str | None) -> bool:
+    """Whether that very content lies under the item's key, with the same choice of analyses."""
+    try:
+        head = stack.client("s3").head_object(Bucket=stack.videos, Key=item.key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+            return False
+        raise
+    if head["ContentLength"] != item.size or head["Metadata"].get("analyses") != analyses:
+        return False
+    etag = head["ETag"].strip('"')
+    if "kms" in head.get("ServerSideEncryption", ""):
+        # Then the etag is no checksum. As rsync does: same size, and not older than the file.
+        return bool(head["LastModified"].timestamp() >= item.path.stat().st_mtime)
+    return has_etag(item.path, item.size, etag)
+
+
+def has_etag(path: Path, size: int, etag: str) -> bool:
+    """Whether a file's content has that etag: MD5 of the whole, or of the parts' MD5s, ``<md5>-<parts>``."""
+    _, dash, count = etag.partition("-")
+    if not dash:
+        return _md5(path) == etag
+    parts = int(count)
+    fitting = [part for part in PARTS_OF_OTHERS if math.ceil(size / part) == parts]
+    smallest = math.ceil(math.ceil(size / parts) / MIB) * MIB  # what a tool takes that chooses the part by the size
+    return any(_md5_of_parts(path, part) == etag for part in dict.fromkeys([*fitting, smallest]))
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _md5_of_parts(path: Path, part: int) -> str:
+    digests = []
+    with path.open("rb") as file:
+        while block := file.read(part):
+            digests.append(hashlib.md5(block, usedforsecurity=False).digest())
+    whole = hashlib.md5(b"".join(digests), usedforsecurity=False)
+    return f"{whole.hexdigest()}-{len(digests)}"
+
+
+class Bars:
+    """One bar over all, and one for each large file that is under way."""
+
+    def __init__(self, bars: "Progress", items: Iterable[Item]) -> None:
+        self._bars = bars
+        self._items = list(items)
+        self._done = 0
+        self._all = bars.add_task(self._label(), total=sum(item.size for item in self._items))
+        self._own: dict[str, TaskID] = {}
+        self._lock = Lock()  # parts of one file go out in several threads
+
+    def _label(self) -> str:
+        return f"{self._done} of {len(self._items)} videos"
+
+    def sent(self, item: Item, size: int) -> None:
+        """So many bytes more."""
+        self._bars.update(self._all, advance=size)
+        if item.size >= LARGE:
+            with self._lock:
+                if item.key not in self._own:
+                    self._own[item.key] = self._bars.add_task(f"  {item.path.name[:28]}", total=item.size)
+            self._bars.update(self._own[item.key], advance=size)
+
+    def done(self, item: Item) -> None:
+        """It is over, well or not."""
+        with self._lock:
+            self._done += 1
+            own = self._own.pop(item.key, None)
+        self._bars.update(self._all, description=self._label())
+        if own is not None:
+            self._bars.remove_task(own)
+
+
+def send(stack: Stack, items: list[Item], metadata: Mapping[str, str], bars: Bars) -> Iterator[tuple[Item, str]]:
+    """Upload the items; each with what went wrong, or nothing. Interrupted, nothing half-uploaded stays."""
+    from boto3.s3.transfer import TransferConfig, create_transfer_manager
+    from botocore.config import Config
+
+    client = stack.client("s3", config=Config(max_pool_connections=20))
+    config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=16)
+    with create_transfer_manager(client, config) as manager:
+        running = []
+        for item in items:
+            kind = mimetypes.guess_type(item.key)[0] or "video/mp4"
+            extra = {"ContentType": kind, "Metadata": dict(metadata)}
+            watch: Any = [_Watch(item, bars)]
+            running.append((item, manager.upload(str(item.path), stack.videos, item.key, extra, watch)))
+        for item, future in running:
+            try:
+                future.result()
+            except (ClientError, OSError) as error:
+                yield item, str(error)
+            except Exception as error:
+                if type(error).__name__ != "S3UploadFailedError":
+                    raise
+                yield item, str(error)
+            else:
+                yield item, ""
+
+
+class _Watch:
+    """What the transfer manager tells of one file. (It looks these methods up by name.)"""
+
+    def __init__(self, item: Item, bars: Bars) -> None:
+        self._item = item
+        self._bars = bars
+
+    def on_queued(self, **_: Any) -> None:
+        """Nothing to say yet."""
+
+    def on_progress(self, bytes_transferred: int, **_: Any) -> None:
+        """So many bytes more; fewer than none when a part is sent again."""
+        self._bars.sent(self._item, bytes_transferred)
+
+    def on_done(self, **_: Any) -> None:
+        """Over."""
+        self._bars.done(self._item)

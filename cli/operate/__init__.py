@@ -1,0 +1,1 @@
+"""Keeping it running: doctor, pause, retry, redrive, delete."""

@@ -1,0 +1,67 @@
+"""A tiny video through the whole path, and away again: the one check that nothing can fool."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.core.errors import CliError
+from cli.core.stack import Stack
+from cli.operate import delete as deleting
+from cli.operate.findings import Finding
+from lambdas.model.job import FINAL, Job
+
+CLIP = Path(__file__).parents[2] / "localcloud/clip/two-portraits.mp4"  # 7 s: about a cent an analysis
+PATIENCE = 900.0  # seconds; Rekognition takes minutes for any video, and the line may be long
+
+
+def fly(stack: Stack, patience: float = PATIENCE) -> Iterator[Finding]:
+    """Send it and see where it gets; whatever happens, it is removed."""
+    key = f"rekognition-batch-canary/{secrets.token_hex(4)}.mp4"
+    began = time.monotonic()
+    try:
+        stack.client("s3").put_object(Bucket=stack.videos, Key=key, Body=CLIP.read_bytes(), ContentType="video/mp4")
+        jobs = _until_over(stack, key, patience)
+        seconds = time.monotonic() - began
+        if not jobs:
+            text = f"uploaded, and no job after {seconds:.0f} s"
+            yield Finding("wrong", "canary", text, stack.where.command("doctor"))
+        for job in jobs:
+            yield _verdict(stack, job, seconds)
+    finally:
+        left = _remove(stack, key)
+    for one in left:
+        text = f"{one.thing.address} stays: {one.why}"
+        yield Finding("note", "canary", text, stack.where.command("delete", key))
+
+
+def _until_over(stack: Stack, key: str, patience: float) -> list[Job]:
+    deadline = time.monotonic() + patience
+    no_job_after = time.monotonic() + min(patience, 120.0)
+    while True:
+        jobs = stack.table.of_video(stack.videos, key)
+        now = time.monotonic()
+        if (jobs and all(job.state in FINAL for job in jobs)) or now > deadline or (not jobs and now > no_job_after):
+            return jobs
+        time.sleep(1)
+
+
+def _verdict(stack: Stack, job: Job, seconds: float) -> Finding:
+    if job.state == "SUCCEEDED":
+        return Finding("fine", "canary", f"{job.analysis}: {job.detections} detections after {seconds:.0f} s")
+    if job.state in FINAL:
+        return Finding("wrong", "canary", f"{job.analysis}: {job.state}: {job.reason}", stack.where.command("doctor"))
+    text = f"{job.analysis}: still {job.state} after {seconds:.0f} s"
+    return Finding(
+        "wrong" if job.state != "WAITING" else "note", "canary", text, stack.where.command("status", "--stuck")
+    )
+
+
+def _remove(stack: Stack, key: str) -> list[deleting.Left]:
+    for _ in range(30):
+        try:
+            jobs = stack.table.of_video(stack.videos, key)
+            return deleting.delete(stack, key, jobs, deleting.things(stack, key, jobs))
+        except CliError:  # its results are being written this moment
+            time.sleep(1)
+    return []

@@ -1,0 +1,232 @@
+"""Operating: what to do when something is stuck, broken, too fast, or no longer wanted."""
+
+from dataclasses import asdict
+from itertools import chain
+
+import click
+from rich.text import Text
+
+from cli.core import terminal
+from cli.core.errors import CliError, WrongUse
+from cli.core.options import video_argument, with_stack, with_where
+from cli.core.stack import PROGRAM, Stack, Where
+from cli.core.terminal import many
+from cli.operate import dead_letters as letters, retry as mending
+
+
+@click.command(short_help="Start no more jobs; uploads are accepted and wait.")
+@with_stack
+def pause(stack: Stack) -> None:
+    """Start no more jobs. Uploads are accepted all the same, and wait; what runs, runs to its end.
+
+    \b
+    rekognition-batch pause
+    """
+    stack.table.pause(True)
+    waiting = sum(1 for _ in stack.table.in_state("WAITING"))
+    terminal.say(f"Starting is paused. {many(waiting, 'job')} in line, and uploads still join it.")
+    terminal.say(f"To go on: {stack.where.command('resume')}")
+
+
+@click.command(short_help="Start jobs again.")
+@with_stack
+def resume(stack: Stack) -> None:
+    """Start jobs again, after a pause. The first ones start within a minute.
+
+    \b
+    rekognition-batch resume
+    """
+    stack.table.pause(False)
+    waiting = sum(1 for _ in stack.table.in_state("WAITING"))
+    terminal.say(f"Starting goes on within a minute. {many(waiting, 'job')} in line.")
+
+
+@click.command(short_help="Try jobs again that failed or were rejected.")
+@click.argument("video", required=False)
+@click.option("--failed", is_flag=True, help="Every video's jobs that FAILED or were REJECTED.")
+@click.option("--dry-run", is_flag=True, help="Only say which.")
+@with_stack
+def retry(stack: Stack, video: str | None, failed: bool, dry_run: bool) -> int:
+    """Try the jobs of VIDEO again that FAILED or were REJECTED: as a new attempt, at the end of the line.
+
+    \b
+    rekognition-batch retry interviews/anna.mp4
+    rekognition-batch retry --failed --dry-run
+
+    Rekognition bills what it processes successfully, so a job that failed has cost nothing.
+    """
+    if bool(video) == failed:
+        raise WrongUse("Say which: a VIDEO, or --failed for all that failed.", stack.where.command("status"))
+    jobs = mending.ended_badly(stack, stack.key(video) if video else None)
+    tried, left = 0, 0
+    for job in jobs:
+        why_not = mending.hopeless(stack, job)
+        again = not why_not and (dry_run or stack.table.once_more(job) is not None)
+        tried, left = tried + again, left + (not again)
+        done = ("would be tried again" if dry_run else f"in line again, attempt {job.attempt + 1}") if again else ""
+        terminal.line(job.analysis, job.key, done or why_not or "changed meanwhile")
+    if not jobs:
+        terminal.say("Nothing to try again: no job FAILED or was REJECTED.")
+    elif tried and not dry_run:
+        terminal.say(f"{many(tried, 'job')} in line again; the first start within a minute.")
+    return 1 if left else 0
+
+
+@click.command(short_help="Look at dead letters, and send them back to their queues.")
+@click.option("--dry-run", is_flag=True, help="Only show what is in them, and why.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: as JSON, with the whole messages.")
+@with_stack
+def redrive(stack: Stack, dry_run: bool, as_json: bool) -> None:
+    """Send dead letters back to the queues they came from.
+
+    A message lands in a dead-letter queue when its function failed on it five times. Mend the cause first.
+
+    \b
+    rekognition-batch redrive --dry-run
+    rekognition-batch redrive
+    """
+    if as_json and not dry_run:
+        raise WrongUse("--json goes with --dry-run.", stack.where.command("redrive", "--dry-run", "--json"))
+    if not dry_run:
+        count = letters.send_back(stack, lambda letter: terminal.line(letter.queue, letter.about))
+        terminal.say(f"{many(count, 'message')} sent back." if count else "The dead-letter queues are empty.")
+        return
+    found = letters.look(stack)
+    if as_json:
+        terminal.data([letter.as_json for letter in found])
+    elif found:
+        terminal.rows(
+            ("queue", "since", "about", "why"),
+            [(letter.queue, letter.sent_at[:16].replace("T", " "), letter.about, letter.why) for letter in found],
+            flexible=("about", "why"),
+        )
+        terminal.say(f"To send {'it' if len(found) == 1 else 'them'} back: {stack.where.command('redrive')}")
+    else:
+        terminal.say("The dead-letter queues are empty.")
+
+
+@click.command(short_help="Delete a video and everything derived from it.")
+@video_argument
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@with_stack
+def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
+    """Delete VIDEO, its results, rows and jobs, and everything else derived from it, in every version.
+
+    \b
+    rekognition-batch delete interviews/anna.mp4 --dry-run
+    rekognition-batch delete interviews/anna.mp4
+
+    Faces are personal data. S3 is asked again afterwards; what it still has is named with the reason (a lock, a legal
+    hold, an upload meanwhile), and the exit code is 1.
+
+    What runs out by itself: Rekognition's own copy of its answers (7 days), dead letters (14 days), the table's backups
+    (35 days), answers that Athena keeps (30 days), the functions' logs (30 days, a setting). Dead letters and logs name
+    keys. What was copied to other machines stays there: rows of `query --here`, reports, exports.
+    """
+    from cli.operate import delete as deleting
+    from cli.results import athena as asking
+
+    key = stack.key(video)
+    jobs = deleting.jobs_of(stack, key)
+    found = deleting.things(stack, key, jobs)
+    if dry_run or not yes:
+        for thing in found:
+            terminal.line(thing.address, err=not dry_run)
+        for job in jobs:
+            terminal.line(f"job {job.job_id[:12]}… {job.analysis} {job.state}", err=not dry_run)
+    what = f"{many(len(found), 'object')} and {many(len(jobs), 'record')}"
+    if dry_run:
+        terminal.say(f"{what} would be deleted.")
+        return 0
+    terminal.confirm(f"Delete {what} of {terminal.printable(key)}, for good?", yes=yes)
+    left = deleting.delete(stack, key, jobs, found)
+    asking.forget_cache(stack)
+    if left:
+        for one in left:
+            terminal.line(one.thing.address, one.why, err=True)
+        raise CliError(f"S3 still has {many(len(left), 'object')} of {key}.", stack.where.command("delete", key))
+    terminal.say(f"Deleted: {what}. S3 has nothing of it left.")
+    terminal.say(
+        "Its name stays for a while in dead letters (14 days), backups (35 days) and logs; copies on other machines "
+        "(query --here, reports, exports) stay until they are deleted there."
+    )
+    if any(job.state == "RUNNING" for job in jobs):
+        terminal.say("A job of it runs at Rekognition, which offers no way to stop it; its result is not fetched.")
+    return 0
+
+
+@click.command(short_help="Can this account and region run it, and is all as deployed?")
+@click.option("--canary", is_flag=True, help="Also send a tiny video through the whole path, about $0.01 an analysis.")
+@click.option(
+    "--before-deploy", "bucket", metavar="BUCKET", help="Instead, look at an existing bucket to take videos from."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@with_where
+def doctor(where: Where, canary: bool, bucket: str | None, as_json: bool) -> int:
+    """Look whether this account and region can run the stack, and whether everything is still as it was deployed.
+
+    \b
+    rekognition-batch doctor
+    rekognition-batch doctor --canary
+    rekognition-batch doctor --before-deploy my-videos --region eu-west-1
+
+    Each thing that is wrong comes with the command that mends it. The exit code is 1 if something is wrong.
+    --before-deploy needs no stack: it looks whether a stack can take its videos from BUCKET (setting videos_bucket),
+    and names the settings for it.
+    """
+    from cli.core import stack as stacks
+    from cli.operate import canary as canaries, doctor as medicine
+
+    if bucket and canary:
+        raise WrongUse("--canary needs the deployed stack, --before-deploy is for when there is none; take one.")
+    found = []
+    if bucket:
+        findings = medicine.before_deploy(stacks.anywhere(where), bucket)
+    else:
+        stack = stacks.find(where)
+        findings = chain(medicine.examine(stack), canaries.fly(stack) if canary else ())
+    for finding in findings:
+        found.append(finding)
+        if not as_json:
+            _tell(finding.verdict, finding.subject, finding.text, finding.mend)
+    if as_json:
+        terminal.data([asdict(finding) for finding in found])
+    wrong = sum(finding.verdict == "wrong" for finding in found)
+    terminal.say(f"{many(wrong, 'thing')} wrong." if wrong else "Nothing is wrong.")
+    return 1 if wrong else 0
+
+
+MARKS = {"fine": ("✓", "green"), "note": ("!", "yellow"), "wrong": ("✗", "red"), "unknown": ("?", "yellow")}
+
+
+def _tell(verdict: str, subject: str, text: str, mend: str) -> None:
+    """One finding. The command is on a line of its own, unbroken, so that it can be copied."""
+    mark, colour = MARKS[verdict]
+    terminal.beside(Text(mark, colour), Text.assemble((subject, "bold"), f": {terminal.printable(text)}"))
+    if mend:
+        terminal.stdout().print(Text(f"    {mend}"), soft_wrap=True)
+
+
+SHELLS = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/rekognition-batch.fish"}
+
+
+@click.command(short_help="What makes your shell complete commands and videos.")
+@click.argument("shell", type=click.Choice(list(SHELLS)))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, options and videos.
+
+    \b
+    rekognition-batch completion bash >> ~/.bashrc
+    rekognition-batch completion zsh >> ~/.zshrc
+    rekognition-batch completion fish | source
+    """
+    from click.shell_completion import get_completion_class
+
+    from cli.app import app
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise CliError(f"click knows no completion for {shell}.")
+    variable = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
+    terminal.text_file().write(f"{kind(app, {}, PROGRAM, variable).source()}\n")

@@ -1,0 +1,148 @@
+"""Dead letters: what the functions gave up on, readable, and the way back to their queues.
+
+A dead-letter queue here holds only what is broken; what merely waits is in the table. So what lies in one has a cause,
+and once that is mended (a deploy, a permission), it can be sent back. Both functions take a message any number of
+times as once, so a message that is sent back and not yet deleted when the power goes does no harm.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cli.core.stack import Stack
+from lambdas.model.clock import iso
+from lambdas.model.errors import MalformedEvent
+from lambdas.model.events import NotOurs, finished_in, uploads_in
+
+LOOK = 20  # seconds that a message is out of others' sight while it is looked at
+WORK = 60  # ... and while it is sent back
+
+# name: queue, dead-letter queue, who reads it
+QUEUES = {
+    "uploads": ("UploadsQueue", "UploadsDeadLetterQueue", "StartLogs"),
+    "finished": ("FinishedQueue", "FinishedDeadLetterQueue", "CollectLogs"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter."""
+
+    queue: str  # uploads or finished: where it came from
+    message_id: str
+    body: str
+    receipt: str
+    sent_at: str
+    about: str  # what it is about: a video, a job
+    why: str  # what is known of why it is here
+
+    @property
+    def as_json(self) -> dict[str, str]:
+        """For programs."""
+        return {name: getattr(self, name) for name in ("queue", "message_id", "sent_at", "about", "why", "body")}
+
+
+def depths(stack: Stack) -> dict[str, int]:
+    """How many messages each queue holds, about: ``uploads``, ``uploads dead``, ``finished``, ``finished dead``."""
+    found = {}
+    for name, (queue, dead, _) in QUEUES.items():
+        for label, output in ((name, queue), (f"{name} dead", dead)):
+            attributes = stack.client("sqs").get_queue_attributes(
+                QueueUrl=stack.output(output),
+                AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+            )["Attributes"]
+            found[label] = sum(int(number) for number in attributes.values())
+    return found
+
+
+def look(stack: Stack, most: int = 100) -> list[Letter]:
+    """The dead letters, left where they are (out of others' sight for a moment)."""
+    sqs, found = stack.client("sqs"), []
+    for name, (_, dead, _) in QUEUES.items():
+        url = stack.output(dead)
+        here = [_letter(stack, name, message) for message in _receive(sqs, url, LOOK, most)]
+        for letter in here:
+            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter.receipt, VisibilityTimeout=0)
+        found += here
+    return found
+
+
+def send_back(stack: Stack, on_each: Callable[[Letter], None] = lambda _: None) -> int:
+    """Send every dead letter back to its queue; how many there were."""
+    sqs, count = stack.client("sqs"), 0
+    for name, (queue, dead, _) in QUEUES.items():
+        for message in _receive(sqs, stack.output(dead), WORK, None):
+            sqs.send_message(QueueUrl=stack.output(queue), MessageBody=message["Body"])
+            sqs.delete_message(QueueUrl=stack.output(dead), ReceiptHandle=message["ReceiptHandle"])
+            count += 1
+            on_each(_letter(stack, name, message))
+    return count
+
+
+def _receive(sqs: Any, url: str, visibility: int, most: int | None) -> Iterator[dict[str, Any]]:
+    seen: set[str] = set()
+    while most is None or len(seen) < most:
+        messages = sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=visibility,
+            WaitTimeSeconds=1,  # asks all of SQS's servers, where a short poll may miss some
+            AttributeNames=["SentTimestamp"],
+        ).get("Messages", [])
+        new = [message for message in messages if message["MessageId"] not in seen]
+        if not new:
+            return
+        seen.update(message["MessageId"] for message in new)
+        yield from new
+
+
+def _letter(stack: Stack, name: str, message: dict[str, Any]) -> Letter:
+    about, why = (_upload if name == "uploads" else _finished)(stack, message["Body"])
+    sent = int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000
+    return Letter(
+        queue=name,
+        message_id=message["MessageId"],
+        body=message["Body"],
+        receipt=message["ReceiptHandle"],
+        sent_at=iso(sent) if sent else iso(datetime.now(UTC).timestamp()),
+        about=about,
+        why=why or f"the function failed on it each time; its log says why: {_log(stack, name)}",
+    )
+
+
+def _upload(stack: Stack, body: str) -> tuple[str, str]:
+    try:
+        uploads = uploads_in(body)
+    except MalformedEvent as error:
+        return "not an S3 event", _short(error)
+    if not uploads:
+        return "announces no upload", ""
+    about = f"upload of {uploads[0].key}" + (f" and {len(uploads) - 1} more" if len(uploads) > 1 else "")
+    jobs = stack.table.of_video(uploads[0].bucket, uploads[0].key)
+    known = any(job.etag == uploads[0].etag for job in jobs)
+    return about, "it has become a job meanwhile; sending it back does no harm" if known else ""
+
+
+def _finished(stack: Stack, body: str) -> tuple[str, str]:
+    try:
+        finished = finished_in(body)
+    except MalformedEvent as error:
+        return "not a notification of Rekognition's", _short(error)
+    if isinstance(finished, NotOurs):
+        return f"Rekognition job {finished.rekognition_job_id[:12]}…", "it is no job of this stack"
+    job = stack.table.get(finished.job_id)
+    if job is None:
+        return f"job {finished.job_id[:12]}…", "the table has no such job (any more)"
+    ended = job.state in ("SUCCEEDED", "FAILED", "REJECTED")
+    return f"{job.analysis} of {job.key}", f"the job has {job.state} meanwhile" if ended else ""
+
+
+def _short(error: Exception, most: int = 160) -> str:
+    text = str(error)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _log(stack: Stack, name: str) -> str:
+    group = stack.outputs.get(QUEUES[name][2], "")
+    return f"aws logs tail {group} --since 1d" if group else "see CloudWatch Logs"

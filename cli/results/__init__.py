@@ -1,0 +1,1 @@
+"""Reading what was found: documents, exports, queries, reports."""

@@ -1,0 +1,185 @@
+"""Questions to the results, in SQL: Athena on AWS, DuckDB on this machine. The same text runs in both."""
+
+import os
+import re
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cli.core import terminal
+from cli.core.errors import CliError, NotThere, WrongUse
+from cli.core.stack import Stack
+from queries.columns import TABLES
+from queries.laptop import Answer, UnsafeFolder, mirror, run
+from queries.saved import Value, WrongQuery, saved, saved_query, tables_of
+
+DOLLARS_PER_TB = 5.0  # read by Athena, us-east-1; it asks for 10 MB at least
+LOOK_AGAIN = 0.5  # seconds
+
+
+def is_sql(query: str) -> bool:
+    """Whether somebody typed SQL, and not a saved query's name."""
+    return len(query.split()) > 1
+
+
+def given(pairs: tuple[str, ...]) -> dict[str, str]:
+    """``("label=Bicycle",)`` as a mapping.
+
+    Raises:
+        WrongUse: a pair is none.
+    """
+    found = dict(pair.partition("=")[::2] for pair in pairs if "=" in pair)
+    if len(found) < len(pairs):
+        raise WrongUse("--set takes NAME=VALUE, each name once.")
+    return found
+
+
+def ask(stack: Stack, query: str, values: Mapping[str, Value], *, here: bool) -> Answer:
+    """Run a saved query, or SQL.
+
+    Args:
+        here: in DuckDB on this machine, whatever the stack.
+
+    Raises:
+        NotThere: there is no saved query of that name.
+        CliError: it can't be run.
+    """
+    if not is_sql(query) and query not in saved():
+        try:
+            saved_query(query)
+        except WrongQuery as error:
+            raise NotThere(f"T{str(error)[1:]}", stack.where.command("query")) from None
+    if is_sql(query) and values:
+        raise WrongUse("--set is for saved queries.")
+    try:
+        return _on_this_machine(stack, query, values) if here or stack.local else _in_athena(stack, query, values)
+    except WrongQuery as error:
+        raise CliError(str(error)) from None
+
+
+def _on_this_machine(stack: Stack, query: str, values: Mapping[str, Value]) -> Answer:
+    needed = tables_of(query) if is_sql(query) else saved_query(query).tables
+    with _folder(stack) as folder:
+        try:
+            brought = mirror(stack.client("s3"), stack.results, folder, needed)
+        except UnsafeFolder as error:
+            raise CliError(f"{error}.", f"look where it leads, then: rm -r {shlex.quote(str(folder))}") from None
+        if brought.files:
+            terminal.say(f"{terminal.many(brought.files, 'file')} brought here ({terminal.size(brought.bytes)}).")
+        if brought.ignored:
+            terminal.say(
+                f"{terminal.many(brought.ignored, 'object')} under rows/ and jobs/ in s3://{stack.results} "
+                "left out: the collector writes no such key."
+            )
+        return run(query, folder, values)
+
+
+@contextmanager
+def _folder(stack: Stack) -> Iterator[Path]:
+    """Where rows are kept between two questions; of a local cloud nothing outlives it."""
+    if stack.local:
+        with tempfile.TemporaryDirectory(prefix="rekognition-batch-rows-") as scratch:
+            yield Path(scratch)
+        return
+    yield cache(stack)
+
+
+def cache(stack: Stack) -> Path:
+    """Where rows of a stack are kept on this machine.
+
+    Raises:
+        CliError: the stack's output is no bucket's name, so no folder may be named after it.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", stack.results):
+        raise CliError(f"The stack's output ResultsBucket is {stack.results!r}, which is no name of a bucket.")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "rekognition-batch" / stack.results
+
+
+def forget_cache(stack: Stack) -> None:
+    """Drop what is kept of a stack's rows: something in it was deleted. The next question brings the rest again."""
+    if not stack.local:
+        shutil.rmtree(cache(stack), ignore_errors=True)
+
+
+def _in_athena(stack: Stack, query: str, values: Mapping[str, Value]) -> Answer:
+    sql = query if is_sql(query) else saved_query(query).sql
+    literals = [] if is_sql(query) else [_literal(value) for value in saved_query(query).values(values)]
+    athena = stack.client("athena")
+    database = stack.name.lower().replace("-", "_")
+    more = {"ExecutionParameters": literals} if literals else {}
+    try:
+        execution = athena.start_query_execution(
+            QueryString=sql, QueryExecutionContext={"Database": database}, WorkGroup=stack.name, **more
+        )["QueryExecutionId"]
+    except ClientError as error:
+        if "WorkGroup" not in str(error):
+            raise
+        raise CliError(
+            f"There is no Athena workgroup {stack.name} here: the queries' stack is not deployed.",
+            f"{stack.where.deploy()}   (or on this machine: {stack.where.command('query', '--here', query)})",
+        ) from None
+    _wait(athena, execution)
+    return _rows(athena, execution)
+
+
+def _literal(value: Value) -> str:
+    """As SQL writes it: that is how Athena takes parameters."""
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+
+
+def _wait(athena: Any, execution: str) -> None:
+    try:
+        while True:
+            found = athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]
+            state = found["Status"]["State"]
+            if state == "SUCCEEDED":
+                read = found.get("Statistics", {}).get("DataScannedInBytes", 0)
+                dollars = max(read, 10_000_000 if read else 0) / 1e12 * DOLLARS_PER_TB
+                terminal.say(f"Athena read {terminal.size(read)}: about ${dollars:.5f}.")
+                return
+            if state in ("FAILED", "CANCELLED"):
+                raise CliError(f"Athena: {found['Status'].get('StateChangeReason', state)}")
+            time.sleep(LOOK_AGAIN)
+    except KeyboardInterrupt:
+        athena.stop_query_execution(QueryExecutionId=execution)
+        raise
+
+
+def _rows(athena: Any, execution: str) -> Answer:
+    columns: list[str] = []
+    rows: list[tuple[Any, ...]] = []
+    kinds: list[str] = []
+    for page in athena.get_paginator("get_query_results").paginate(QueryExecutionId=execution):
+        found = page["ResultSet"]["Rows"]
+        if not columns:
+            about = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+            columns, kinds = [one["Name"] for one in about], [one["Type"] for one in about]
+            found = found[1:]  # the first row of the first page is the headings
+        for row in found:
+            cells = (cell.get("VarCharValue") for cell in row["Data"])
+            rows.append(tuple(_value(cell, kind) for cell, kind in zip(cells, kinds, strict=True)))
+    return Answer(columns, rows)
+
+
+def _value(text: str | None, kind: str) -> Any:
+    """Athena answers in text, whatever the type."""
+    if text is None:
+        return None
+    if kind in ("tinyint", "smallint", "integer", "bigint"):
+        return int(text)
+    if kind in ("double", "float", "real"):
+        return float(text)
+    return text == "true" if kind == "boolean" else text
+
+
+def tables() -> list[str]:
+    """The tables there are to ask."""
+    return [table.name for table in TABLES]

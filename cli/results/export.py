@@ -1,0 +1,123 @@
+"""A video's results in the form that other programs read."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+from unicodedata import category
+
+from cli.core import terminal
+from cli.core.errors import NotThere, WrongUse
+from cli.core.stack import Stack
+from cli.results import captions, result_lookup as finding
+from cli.results.edl import NoSegments, edl
+from lambdas.model.analyses import CATALOGUE
+from lambdas.model.job import Job
+
+TABLES = ("csv", "parquet")
+FORMATS = (*TABLES, "vtt", "srt", "edl")
+
+
+# What a sheet takes a cell for a formula by, also as typed in Chinese, Japanese and Korean.
+SIGNS = frozenset("=+-@＝＋－＠﹦﹢﹣﹫⁺⁻⁼₊₋₌−")
+# What may begin a cell, by the sheet's settings and the country: not only the comma that stands in the file.
+SEPARATORS = frozenset(",;|\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029")
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*+)"')
+
+
+def write_csv(rows: Iterable[dict[str, Any]], file: IO[str]) -> int:
+    """Rows as CSV, for a sheet; lists as JSON. Read twice: columns may come late. How many there were.
+
+    No text of others begins a formula: where a sign of SIGNS would begin a cell, a ``'`` is put before it; in JSON it
+    is escaped, which leaves the value the same.
+    """
+    kept = list(rows)
+    columns = dict.fromkeys(name for row in kept for name in row)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([_cell(name) for name in columns])
+    writer.writerows([_cell(row.get(name, "")) for name in columns] for row in kept)
+    return len(kept)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (list, dict)):
+        # As a whole it begins with a bracket; only its texts are of others' choosing.
+        return _STRING.sub(
+            lambda text: f'"{_no_formula(text[1], lambda sign: f"\\u{ord(sign):04x}")}"',
+            json.dumps(value, ensure_ascii=False),
+        )
+    return _no_formula(value, lambda sign: f"'{sign}") if isinstance(value, str) else value
+
+
+def _no_formula(text: str, guard: Callable[[str], str]) -> str:
+    """`text` with the signs guarded that would begin a cell: those after a separator, or at the beginning; blanks,
+    quotes, and what is not shown don't count."""
+    if SIGNS.isdisjoint(text):
+        return text
+    begins, made = True, []
+    for mark in text:
+        made.append(guard(mark) if begins and mark in SIGNS else mark)
+        begins = mark in SEPARATORS or (begins and (mark in "'\"" or mark.isspace() or category(mark) in ("Cc", "Cf")))
+    return "".join(made)
+
+
+def write_parquet(stack: Stack, job: Job, path: Path, scratch: Path) -> None:
+    """Rows as Parquet, with the types that their JSON has."""
+    import duckdb
+
+    lines = scratch / "rows.jsonl.gz"
+    with lines.open("wb") as file:
+        for block in finding.body(stack, job.rows_key).iter_chunks(1 << 20):
+            file.write(block)
+    with duckdb.connect() as database:
+        database.execute("SET enable_progress_bar = false")
+        source = database.read_json(
+            str(lines), format="newline_delimited", compression="gzip", maximum_object_size=1 << 24
+        )
+        source.write_parquet(str(path), compression="zstd")
+
+
+def captions_of(stack: Stack, video: str, analysis: str | None) -> list[captions.Caption]:
+    """What a video's captions are made of: the analysis that is named, or the one that says most.
+
+    Raises:
+        NotThere, WrongUse: there is none that captions can be made of.
+    """
+    if analysis and analysis not in captions.SAYS:
+        raise WrongUse(f"No captions can be made of {analysis}; of these they can: {', '.join(captions.SAYS)}.")
+    key, jobs = finding.done(stack, video, analysis)
+    for name in captions.SAYS:
+        for job in jobs:
+            if job.analysis == name:
+                found = finding.document(stack, job).get(CATALOGUE[name].detections) or []
+                if lost := sum(captions.when(seen) is None for seen in found):
+                    terminal.say(f"{terminal.many(lost, 'detection')} without a usable time left out.")
+                return captions.captions(name, found)
+    raise _needs(stack, key, "Captions", captions.SAYS)
+
+
+def timeline_of(stack: Stack, video: str) -> Iterator[str]:
+    """A video's shots as an edit decision list.
+
+    Raises:
+        NotThere: it has had no segment detection, or that found nothing.
+    """
+    key, jobs = finding.done(stack, video)
+    for job in jobs:
+        if job.analysis == "segment-detection":
+            try:
+                yield from edl(key, finding.document(stack, job))
+            except NoSegments as nothing:
+                raise NotThere(f"{key}: {nothing}.") from None
+            return
+    raise _needs(stack, key, "An editing timeline", ("segment-detection",))
+
+
+def _needs(stack: Stack, key: str, what: str, analyses: Iterable[str]) -> NotThere:
+    names = list(analyses)
+    return NotThere(
+        f"{what} can be made of {' or '.join(names)}, which {key} has not had.",
+        stack.where.command("upload", "FILE", "--analyses", "segment-detection" if len(names) == 1 else names[0]),
+    )

@@ -1,0 +1,1 @@
+"""Seeing how far it is: jobs, blocks, quota."""

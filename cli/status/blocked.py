@@ -1,0 +1,63 @@
+"""What the scheduler has stopped starting, and why: faults of the account, and results that are not collected.
+
+The scheduler finds out by itself when it is over; what people do is mend the cause.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lambdas.model.blocking import RESULTS, VIDEOS, scopes_in
+from lambdas.model.routing import UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One scope of jobs that are not started.
+
+    Attributes:
+        scope: ``videos`` (all jobs), ``results`` (all jobs, as results are not being collected), or an analysis.
+        since: ISO time.
+        reason: AWS's words, or the scheduler's.
+    """
+
+    scope: str
+    since: str
+    reason: str
+
+    def meets(self, analysis: str) -> bool:
+        """Whether jobs of that analysis are not started."""
+        return self.scope in (VIDEOS, RESULTS, analysis)
+
+    @property
+    def sentence(self) -> str:
+        """For people: what, since when, why, and what happens next."""
+        since = f"since {self.since[:16].replace('T', ' ')} UTC"
+        reason = self.reason.rstrip(".")
+        if self.scope == RESULTS:
+            return (
+                f"Starting is held {since} because results are not being collected: {reason}. Rekognition forgets them "
+                "after 7 days, and they would be bought again."
+            )
+        what = "Starting" if self.scope == VIDEOS else f"Starting {self.scope}"
+        if self.scope == UNKNOWN:
+            what = "Reading which analyses uploaders ask for"
+        return (
+            f"{what} is blocked {since}: {reason}. No job is lost; one is tried each minute, and the first success "
+            "starts the others."
+        )
+
+    @property
+    def as_json(self) -> dict[str, str]:
+        """For programs."""
+        return asdict(self)
+
+
+def blocks(scheduler: Mapping[str, Any]) -> list[Block]:
+    """What is blocked, by the scheduler's item of the table: what stops most comes first."""
+    found = [
+        Block(name, scope.since, scope.reason or "no reason is recorded")
+        for name, scope in scopes_in(scheduler).items()
+        if scope.since
+    ]
+    return sorted(found, key=lambda one: (one.scope not in (VIDEOS, RESULTS), one.scope))

@@ -1,0 +1,255 @@
+"""What happens: states, places in line, slots."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cli.core import terminal
+from cli.core.errors import WrongUse
+from cli.core.options import complete_video, with_stack
+from cli.core.stack import Stack
+from cli.core.terminal import many, span
+from cli.operate.dead_letters import depths
+from cli.status.blocked import Block
+from cli.status.overview import Overview, Standing, overview, when
+from cli.status.quota import CONCURRENT_JOBS, Quota, quota as ask_quota
+
+STATES = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
+HEADINGS = ("video", "analysis", "state", "for", "what")
+LOOK_AGAIN = 2.0  # seconds, with --watch
+MOST_SHOWN = 200  # jobs in a terminal; --json and pipes get all
+
+
+@click.command(short_help="Every video's jobs: state, since when, why, place in line.")
+@click.argument("video", required=False, shell_complete=complete_video)
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES, case_sensitive=False), help="Only these.")
+@click.option("--stuck", is_flag=True, help="Only jobs that look stuck, and why.")
+@click.option("--watch", is_flag=True, help="Go on showing it until every job has ended, or Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@with_stack
+def status(stack: Stack, video: str | None, states: tuple[str, ...], stuck: bool, watch: bool, as_json: bool) -> int:
+    """Show every video's jobs, or VIDEO's: state, since when, why, place in line and when it may be done.
+
+    \b
+    rekognition-batch status
+    rekognition-batch status interviews/anna.mp4 --watch
+    rekognition-batch status --state failed --state rejected
+    rekognition-batch status --stuck
+    rekognition-batch status --json | jq '.jobs[] | select(.state == "FAILED")'
+
+    With VIDEO or --stuck, the exit code is 1 if a job FAILED, was REJECTED or looks stuck.
+    """
+    if watch and as_json:
+        raise WrongUse("--watch shows it to a person, --json to a program; take one.")
+    key = stack.key(video) if video else None
+
+    def look() -> Overview:
+        seen = overview(stack, time.time())
+        seen = seen.of(key) if key else seen
+        seen = seen.in_states(state.upper() for state in states) if states else seen
+        return seen.stuck() if stuck else seen
+
+    seen = look()
+    if key and not seen.standings and not states and not stuck:
+        _not_a_job_yet(stack, key, watch)
+    if watch:
+        seen = _watch(look)
+    elif as_json:
+        terminal.data(_as_json(stack, seen))
+    else:
+        _show(stack, seen)
+    bad = any(
+        (standing.job.state in ("FAILED", "REJECTED") and not standing.replaced) or standing.stuck
+        for standing in seen.standings
+    )
+    return 1 if bad and (key or stuck) else 0
+
+
+def _not_a_job_yet(stack: Stack, key: str, watch: bool) -> None:
+    """Say so if the video lies there and has no job (yet).
+
+    Raises:
+        NotThere: it doesn't even lie there.
+    """
+    if key not in stack.keys(key):
+        raise stack.unknown(key)
+    if not key.lower().endswith(stack.extensions):
+        terminal.say(f"{key} lies in the bucket; it is no video by its extension ({', '.join(stack.extensions)}).")
+        return
+    terminal.say(f"{key} lies in the bucket and has no job yet.")
+    if not watch:
+        terminal.say(f"If that lasts for more than a minute: {stack.where.command('backfill', '--prefix', key)}")
+
+
+def _as_json(stack: Stack, seen: Overview) -> dict[str, Any]:
+    return {
+        "stack": stack.name,
+        "paused": bool(seen.line.get("paused")),
+        "blocked": [block.as_json for block in seen.blocks],
+        "counts": seen.counts,
+        "queues": {name.replace(" ", "_"): depth for name, depth in depths(stack).items()},
+        "jobs": [standing.as_json for standing in seen.standings],
+    }
+
+
+def _show(stack: Stack, seen: Overview) -> None:
+    standings = seen.standings
+    if terminal.stdout().is_terminal and len(standings) > MOST_SHOWN:
+        terminal.say(f"The newest {MOST_SHOWN} of {len(standings):,} jobs; all of them with --json or through a pipe.")
+        standings = standings[:MOST_SHOWN]
+    if standings and terminal.stdout().is_terminal:
+        terminal.stdout().print(_by_video(standings, seen))
+    elif standings:
+        terminal.tabbed(HEADINGS, [_cells(standing, seen) for standing in standings])
+    terminal.say(_summary(seen))
+    waits = depths(stack)
+    if arriving := waits["uploads"]:
+        terminal.say(f"{many(arriving, 'upload')} on the way to the table.")
+    if dead := waits["uploads dead"] + waits["finished dead"]:
+        terminal.say(f"{many(dead, 'dead letter')}: {stack.where.command('redrive', '--dry-run')}")
+    if seen.line.get("paused"):
+        terminal.say(f"Starting is paused, for {_paused(seen)}: {stack.where.command('resume')}")
+    _say_blocked(stack, seen.blocks)
+
+
+def _say_blocked(stack: Stack, blocks: Sequence[Block]) -> None:
+    for block in blocks:
+        terminal.say(block.sentence)
+    if blocks:
+        terminal.say(f"What to mend: {stack.where.command('doctor')}")
+
+
+def _summary(seen: Overview) -> str:
+    if not seen.standings:
+        return "No jobs."
+    return ", ".join(f"{number:,} {state}" for state, number in seen.counts.items())
+
+
+def _watch(look: Any) -> Overview:
+    """Show it again and again, as much as fits; what is left on the screen at the end is the end."""
+    console = terminal.stdout()
+    with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
+        while True:
+            seen: Overview = look()
+            # Who is under way comes first: a screen has few lines.
+            order = sorted(seen.standings, key=lambda one: STATES.index(one.job.state) if not _ended(one) else 9)
+            caption = Text("\n".join([_summary(seen), *(terminal.printable(block.sentence) for block in seen.blocks)]))
+            live.update(Group(_by_video(order[: max(3, (console.height - 3) // 2)], seen), caption), refresh=True)
+            if seen.standings and seen.over:
+                return seen
+            time.sleep(LOOK_AGAIN)
+
+
+def _by_video(standings: Sequence[Standing], seen: Overview) -> Table:
+    """Each video's name on a line of its own, whole; under it its jobs."""
+    lines: list[tuple[Any, ...]] = []
+    names: dict[int, Text] = {}
+    before = None
+    for standing in standings:
+        video, *cells = _cells(standing, seen)
+        if standing.job.key != before:
+            names[len(lines)] = video
+            before = standing.job.key
+        lines.append(tuple(cells))
+    # The name is a row across all columns, which rich has not: so the jobs' columns get their widths first.
+    shown = terminal.table(HEADINGS[1:], lines, ("what",))
+    grid = Table.grid()
+    for number, line in enumerate(lines):
+        if number in names:
+            grid.add_row(names[number])
+        row = Table.grid(padding=(0, 2, 0, 0))
+        for column in shown.columns:
+            row.add_column(no_wrap=column.no_wrap, min_width=column.min_width, overflow=column.overflow)
+        row.add_row(*(cell if isinstance(cell, Text) else Text(terminal.printable(str(cell))) for cell in line))
+        grid.add_row(Padding(row, (0, 0, 0, 2)))
+    return grid
+
+
+def _paused(seen: Overview) -> str:
+    since = seen.line.get("paused_at")
+    return span(seen.now - when(since)) if since else "some time"
+
+
+def _ended(standing: Standing) -> bool:
+    return standing.job.state in ("SUCCEEDED", "FAILED", "REJECTED")
+
+
+def _cells(standing: Standing, seen: Overview) -> tuple[Any, ...]:
+    job = standing.job
+    video = Text(terminal.printable(job.key), style="bold", overflow="fold")
+    return video, job.analysis, terminal.state(job.state), span(seen.now - when(job.state_since)), _what(standing, seen)
+
+
+def _what(standing: Standing, seen: Overview) -> str:
+    """What there is to say: a reason, a place in line, what was found."""
+    if standing.replaced:
+        return f"{_of_job(standing, seen)} (of an upload that was replaced)"
+    return _of_job(standing, seen)
+
+
+def _of_job(standing: Standing, seen: Overview) -> str:
+    job = standing.job
+    if standing.stuck:
+        return f"stuck? {standing.stuck}"
+    if job.state == "SUCCEEDED":
+        return many(job.detections or 0, "detection")
+    if job.state in ("FAILED", "REJECTED"):
+        return job.reason or "no reason was given"
+    words = [f"number {standing.place:,} in line" if standing.place else ""]
+    if job.state == "WAITING" and seen.line.get("paused"):
+        words.append("paused")
+    elif standing.blocked:
+        words.append("blocked")
+    elif job.state in ("WAITING", "RUNNING"):
+        words.append(f"done in about {span(standing.expected - seen.now)}" if standing.expected else "end unknown")
+    words.append(job.reason or "")
+    return ", ".join(filter(None, words))
+
+
+@click.command(short_help="Slots in use, the line, and the account's limit.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@with_stack
+def quota(stack: Stack, as_json: bool) -> None:
+    """Show how many video jobs run, how many wait, and how many may run at the same time in this account and region.
+
+    \b
+    rekognition-batch quota
+
+    The slots are shared by all analyses and by everybody else in the account.
+    """
+    found = ask_quota(stack)
+    if as_json:
+        terminal.data(asdict(found))
+        return
+    limit = f"{found.limit}" if found.limit is not None else "unknown"
+    terminal.rows(
+        ("what", "how many", ""),
+        [
+            ("slots in use by this stack", found.running, "RUNNING jobs"),
+            ("the account's slots", limit, found.limit_from),
+            ("in line", found.waiting, _why_in_line(found)),
+            ("being collected", found.collecting, "done at Rekognition, no slot in use"),
+        ],
+        flexible=("",),
+    )
+    _say_blocked(stack, found.blocked)
+    if found.refused_at and found.waiting:
+        terminal.say(f"The service last said that no slot is free at {found.refused_at[:19].replace('T', ' ')} UTC.")
+    if found.waiting > 100 and found.limit and found.running >= found.limit:
+        terminal.say(
+            f"AWS's pages disagree on whether it can be raised; ask for it in Service Quotas ({CONCURRENT_JOBS})."
+        )
+
+
+def _why_in_line(found: Quota) -> str:
+    if found.paused:
+        return "paused"
+    return "blocked" if found.blocked else "WAITING jobs"

@@ -1,0 +1,182 @@
+"""Every video's jobs: state, since when, why, place in line, and when it may be done."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from cli.core.stack import Stack
+from cli.results.result_lookup import newest_upload
+from cli.status.blocked import Block, blocks
+from lambdas.model.job import FINAL, Job
+
+IN_LINE = ("RUNNING", "WAITING")
+RECENT = 3600.0  # seconds: completions older than that say nothing of now
+FEWEST = 5  # completions that make a pace
+IDLE = 10.0  # times the usual gap between two completions: then nobody waited in between
+QUIET = 300.0  # seconds without a completion after which nobody can say
+STUCK_CLAIM = 300.0  # seconds; the tick hands an unanswered claim back after 120
+STUCK_COLLECTING = 600.0  # seconds after a lease that nobody has renewed; another collector follows within two minutes
+STUCK_DUE = 900.0  # seconds that somebody is due while the service hasn't said "no slot"
+ASKED_OFTEN = 6  # questions about a running job; by then it runs for most of an hour
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One job, and where it stands.
+
+    Attributes:
+        place: 1 for who starts next; None if it doesn't wait.
+        expected: seconds since 1970 when it may be done, going by recent completions; None if nobody can say.
+        stuck: why it looks stuck; empty if it doesn't.
+        blocked: whether it waits while the scheduler starts none of its kind.
+        replaced: whether the video was replaced since: the job is not of the key's newest upload.
+    """
+
+    job: Job
+    place: int | None
+    expected: float | None
+    stuck: str
+    replaced: bool = False
+    blocked: bool = False
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """For programs. The names are those of the table, documented in docs/results.md."""
+        job = self.job
+        return {
+            "video": job.key,
+            "analysis": job.analysis,
+            "parameters": dict(job.parameters),
+            "state": job.state,
+            "state_since": job.state_since,
+            "reason": job.reason,
+            "place_in_line": self.place,
+            "expected_at": datetime.fromtimestamp(self.expected).astimezone().isoformat() if self.expected else None,
+            "stuck": self.stuck or None,
+            "replaced": self.replaced,
+            "blocked": self.blocked,
+            "attempt": job.attempt,
+            "detections": job.detections,
+            "result_key": job.result_key,
+            "rows_key": job.rows_key,
+            "size": job.size,
+            "uploaded_at": job.uploaded_at,
+            "job_id": job.job_id,
+            "rekognition_job_id": job.rekognition_job_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All that is known at one moment."""
+
+    standings: Sequence[Standing]
+    line: Mapping[str, Any]
+    now: float
+    blocks: Sequence[Block] = ()  # what the scheduler doesn't start, and why
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state that has any, in order of a job's life."""
+        states = [standing.job.state for standing in self.standings]
+        order = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
+        return {state: states.count(state) for state in order if state in states}
+
+    @property
+    def over(self) -> bool:
+        """Whether every job has ended."""
+        return all(standing.job.state in FINAL for standing in self.standings)
+
+    def of(self, key: str) -> "Overview":
+        """Only one video's jobs."""
+        return self._with(standing for standing in self.standings if standing.job.key == key)
+
+    def in_states(self, states: Iterable[str]) -> "Overview":
+        """Only jobs in these states."""
+        wanted = set(states)
+        return self._with(standing for standing in self.standings if standing.job.state in wanted)
+
+    def stuck(self) -> "Overview":
+        """Only jobs that look stuck."""
+        return self._with(standing for standing in self.standings if standing.stuck)
+
+    def _with(self, standings: Iterable[Standing]) -> "Overview":
+        return Overview(list(standings), self.line, self.now, self.blocks)
+
+
+def overview(stack: Stack, now: float) -> Overview:
+    """Everything, newest upload first."""
+    return arrange(list(stack.table.everything()), stack.table.scheduler(), now)
+
+
+def arrange(jobs: Sequence[Job], line: Mapping[str, Any], now: float) -> Overview:
+    """The jobs with their places and expectations."""
+    running = sorted((job for job in jobs if job.state == "RUNNING"), key=lambda job: job.state_since)
+    waiting = sorted((job for job in jobs if job.state == "WAITING"), key=lambda job: job.position)
+    pace = None if line.get("paused") else seconds_per_job(jobs, now)
+    places = {job.job_id: number for number, job in enumerate(waiting, 1)}
+    # Jobs end about in the order they were started, so who comes nth is done after n times the recent pace.
+    blocked = blocks(line)
+    held = {job.job_id for job in waiting if any(block.meets(job.analysis) for block in blocked)}
+    turns = {job.job_id: number for number, job in enumerate([*running, *waiting], 1) if job.job_id not in held}
+    videos: dict[str, list[Job]] = {}
+    for job in jobs:
+        videos.setdefault(job.key, []).append(job)
+    current = {job.job_id for of_key in videos.values() for job in newest_upload(of_key)}
+    standings = [
+        Standing(
+            job,
+            places.get(job.job_id),
+            now + turns[job.job_id] * pace if pace is not None and job.job_id in turns else None,
+            "" if job.job_id in held else why_stuck(job, line, now),
+            replaced=job.job_id not in current,
+            blocked=job.job_id in held,
+        )
+        for job in sorted(jobs, key=lambda job: (job.registered_at, job.analysis), reverse=True)
+    ]
+    return Overview(standings, line, now, blocked)
+
+
+def seconds_per_job(jobs: Iterable[Job], now: float) -> float | None:
+    """The pace: seconds between two completions lately; None if there were too few, or none for a while."""
+    ends = sorted(
+        at for job in jobs if job.state in ("SUCCEEDED", "FAILED") if now - (at := when(job.state_since)) < RECENT
+    )
+    if len(ends) < FEWEST:
+        return None
+    gaps = [later - sooner for sooner, later in pairwise(ends)]
+    longest = max(IDLE * median(gaps), 1.0)
+    if now - ends[-1] > max(longest, QUIET):
+        return None
+    # A much longer gap is one in which nobody waited: it says nothing of how fast a line moves.
+    busy = [gap for gap in gaps if gap <= longest]
+    return sum(busy) / len(busy)
+
+
+def why_stuck(job: Job, line: Mapping[str, Any], now: float) -> str:
+    """Why a job looks stuck, in words; empty if it doesn't."""
+    since = now - when(job.state_since)
+    if job.state == "RUNNING":
+        if job.rekognition_job_id is None and since > STUCK_CLAIM:
+            return "claimed, and never started nor handed back: does the tick run?"
+        if job.polls >= ASKED_OFTEN:
+            return f"running without a word; Rekognition was asked {job.polls} times"
+    elif job.state == "COLLECTING":
+        lease = when(job.lease_until) if job.lease_until else when(job.state_since)
+        if now - lease > STUCK_COLLECTING:
+            return "its collection stopped, and nobody has taken it over: is there a dead letter?"
+    elif job.state == "WAITING" and not line.get("paused"):
+        if job.start_errors:
+            return f"{job.start_errors} starts met trouble: {job.reason}"
+        due = now - when(job.position.partition("#")[0])
+        if due > STUCK_DUE and "refused_at" not in line:
+            return "due and not started, though Rekognition has not said that it is full: does the tick run?"
+    return ""
+
+
+def when(text: str) -> float:
+    """Seconds since 1970 of an ISO time."""
+    return datetime.fromisoformat(text).timestamp()

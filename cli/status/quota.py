@@ -1,0 +1,64 @@
+"""What the account allows: how many video jobs may run at the same time, and how many of them are this stack's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.core.stack import Stack
+from cli.status.blocked import Block, blocks
+
+CONCURRENT_JOBS = "L-A6079699"  # Service Quotas' code of "concurrent Amazon Rekognition Video stored video jobs"
+DEFAULT_LIMIT = 20  # AWS General Reference, "Amazon Rekognition endpoints and quotas"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Slots in use and the account's limit."""
+
+    running: int  # RUNNING jobs of this stack: each holds a slot
+    collecting: int  # done at Rekognition, results on their way: no slot
+    waiting: int
+    paused: bool
+    blocked: Sequence[Block]  # what the scheduler doesn't start, and why
+    refused_at: str | None  # when the service last said "no slot"
+    limit: int | None
+    limit_from: str  # where the limit is known from, or why it isn't
+
+
+def quota(stack: Stack) -> Quota:
+    """Count the jobs, ask for the limit."""
+    table = stack.table
+    limit, source = account_limit(stack)
+    line = table.scheduler()
+    return Quota(
+        running=sum(1 for _ in table.in_state("RUNNING")),
+        collecting=sum(1 for _ in table.in_state("COLLECTING")),
+        waiting=sum(1 for _ in table.in_state("WAITING")),
+        paused=bool(line.get("paused")),
+        blocked=blocks(line),
+        refused_at=line.get("refused_at"),
+        limit=limit,
+        limit_from=source,
+    )
+
+
+def account_limit(stack: Stack) -> tuple[int | None, str]:
+    """The account's limit in this region; None, and why, if Service Quotas doesn't tell."""
+    if stack.local:
+        return None, "the local cloud has no Service Quotas; its endpoint has 20 slots unless told otherwise"
+    try:
+        quotas = stack.client("service-quotas")
+        try:
+            answer = quotas.get_service_quota(ServiceCode="rekognition", QuotaCode=CONCURRENT_JOBS)
+            source = f"Service Quotas, {CONCURRENT_JOBS}"
+        except quotas.exceptions.NoSuchResourceException:
+            answer = quotas.get_aws_default_service_quota(ServiceCode="rekognition", QuotaCode=CONCURRENT_JOBS)
+            source = f"AWS's default, {CONCURRENT_JOBS}; this account has none of its own"
+    except (ClientError, BotoCoreError) as error:
+        return None, f"Service Quotas does not tell ({_code(error)}); AWS's default is {DEFAULT_LIMIT}"
+    return int(answer["Quota"]["Value"]), source
+
+
+def _code(error: Exception) -> str:
+    return str(error.response["Error"].get("Code")) if isinstance(error, ClientError) else type(error).__name__

@@ -1,0 +1,1 @@
+"""``make demo``: drop a video, see its faces, on this machine alone."""

@@ -1,0 +1,471 @@
+"""The jobs table: each job, its state (model/job.py), and its position in the backlog. Every change of state is one
+conditional write.
+
+An end is left for three reasons only: REJECTED ─▶ WAITING, its content was uploaded again; REJECTED ─▶ COLLECTING,
+Rekognition had accepted a Start whose answer was lost, and says that it is done; SUCCEEDED ─▶ COLLECTING or WAITING,
+its result had been replaced and is wanted back.
+
+The index ByState sorts the jobs of a state by ``due_at``: WAITING, when the job may be started (its position); RUNNING
+and COLLECTING, when to poll it, should no notification come; ended, when it ended.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from lambdas.aws.dynamodb import Items
+from lambdas.model import analyses
+from lambdas.model.blocking import Scope, scopes_in, worth_keeping
+from lambdas.model.clock import Clock, iso
+from lambdas.model.job import Job, State, position
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from lambdas.model.events import Upload
+
+CLAIM_IS_STALE = 120.0  # seconds; twice what the starting function may run
+
+COLLECTED_EVERY = 60.0  # seconds between two notes that collecting works, in one execution environment
+
+BY_STATE = "ByState"
+BY_VIDEO = "ByVideo"
+# Two items are no jobs. Neither has a state, so no index lists them.
+SCHEDULER = "#scheduler"  # what the service last said, and the operator's switch
+SLOTS = "#slots"  # which jobs run, where the operator has set a cap
+
+
+class Jobs(Items):
+    """The table's every read and write."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, clock: Clock) -> None:
+        super().__init__(dynamodb, table)
+        self._clock = clock
+        self._collected_noted = float("-inf")
+
+    # reading
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of that id, read consistently; None if the table has none."""
+        item = self._get_item(job_id)
+        return _job(item) if item else None
+
+    def in_state(self, state: State) -> Iterator[str]:
+        """Ids of the jobs in `state`, the first due first.
+
+        Read from an index that trails the table by a moment, so an id may have moved on: claim before you believe.
+        """
+        for item in self._query(BY_STATE, "#state = :state", {":state": state}):
+            yield item["job_id"]
+
+    def due(
+        self,
+        state: State,
+        now: float,
+        *,
+        since: str = "",
+        newest_first: bool = False,
+        only: str | None = None,
+        but: Iterable[str] = (),
+    ) -> Iterator[tuple[str, str]]:
+        """Ids of the jobs in `state` that are due, each with its ``due_at``; of one analysis, or of all `but` some.
+
+        Read from the same index as ``in_state``, as they are needed.
+        """
+        unwanted = {f":but{number}": name for number, name in enumerate(sorted(but))}
+        wanted = "#analysis = :only" if only else f"NOT #analysis IN ({', '.join(unwanted)})" if unwanted else ""
+        found = self._query(
+            BY_STATE,
+            "#state = :state AND #due_at BETWEEN :since AND :now",
+            {":state": state, ":since": since or iso(0), ":now": iso(now) + "~"}
+            | ({":only": only} if only else unwanted),
+            # What is filtered out is read all the same: then in large pages. Else in small ones: the first may do.
+            page=None if wanted else 20,
+            wanted=wanted,
+            newest_first=newest_first,
+        )
+        return ((item["job_id"], item["due_at"]) for item in found)
+
+    def uncollected(self, before: float, most: int) -> int:
+        """How many jobs ended at Rekognition before that time and are not collected yet; `most` at the most."""
+        found = (
+            item
+            for state in ("RUNNING", "COLLECTING")
+            for item in self._query(
+                BY_STATE,
+                "#state = :state",
+                {":state": state, ":before": iso(before)},
+                wanted="#slot_freed_at < :before",
+            )
+        )
+        return sum(1 for _ in islice(found, most))
+
+    def of_video(self, bucket: str, key: str) -> list[Job]:
+        """All jobs of all uploads of one key, oldest first (from an index that trails the table by a moment)."""
+        items = self._query(BY_VIDEO, "#video = :video", {":video": f"{bucket}/{key}"})
+        return [job for item in items if (job := self.get(item["job_id"]))]
+
+    # the backlog
+
+    def register(self, job: Job) -> bool:
+        """Add a job; False if it is there already."""
+        return self._put_new(_item(job) | {"video": f"{job.bucket}/{job.key}"})
+
+    def uploaded_again(self, job_id: str, upload: "Upload") -> Job | None:
+        """Note that a known job's content was uploaded again, later; None if that is old news, or it is REJECTED."""
+        return self._uploaded_again(job_id, upload, {}, "#state <> :rejected")
+
+    def requeue_rejected(self, job_id: str, upload: "Upload") -> Job | None:
+        """Let a REJECTED job try again, last in the backlog, as its content was uploaded again: what was wrong may
+        have been mended. None if it isn't REJECTED, or the upload is old news.
+
+        One write with the note of the upload: a crash between the two would leave an upload that nobody answers.
+        """
+        again = {**self._waiting(self._clock.now(), job_id), "reason": None, "start_errors": 0, **_UNSUSPECTED}
+        return self._uploaded_again(job_id, upload, again, "#state = :rejected")
+
+    def _uploaded_again(self, job_id: str, upload: "Upload", changes: Mapping[str, Any], when: str) -> Job | None:
+        noted = {
+            "sequencer": upload.sequencer,
+            "uploaded_again_at": upload.uploaded_at,
+            "newest_version_id": upload.version_id,
+        }
+        return self._change(
+            job_id, {**noted, **changes}, when=f"#sequencer < :sequencer AND {when}", rejected="REJECTED"
+        )
+
+    def claim(self, job_id: str) -> Job | None:
+        """Take a WAITING job to start it; None if another invocation was faster."""
+        stale_at = iso(self._clock.now() + CLAIM_IS_STALE)
+        return self._change(job_id, self._state("RUNNING", stale_at), when="#state = :waiting", waiting="WAITING")
+
+    def release(self, job: Job) -> None:
+        """Return a claim, keeping the job's position in the backlog."""
+        self._release(job, self._state("WAITING", job.position))
+
+    def release_stale(self, job: Job) -> None:
+        """Return the claim of a function that never came back: it may have started the job."""
+        self._release(job, {**self._state("WAITING", job.position), "maybe_started": True})
+
+    def reschedule(self, job: Job, reason: str, seconds: float, *, maybe_started: bool) -> None:
+        """Return a claim after trouble: behind the jobs that wait now, due in `seconds`, so it can't block them."""
+        later = self._waiting(self._clock.now() + seconds, job.job_id)
+        uncertain = {"maybe_started": True} if maybe_started else {}
+        self._release(job, {**later, **uncertain, "reason": reason, "start_errors": job.start_errors + 1})
+
+    def take_newest_version(self, job: Job) -> Job | None:
+        """Let a claimed job of which no Start was ever sent analyse the same content under its newest version."""
+        return self._change(
+            job.job_id,
+            {"version_id": job.newest_version_id},
+            when=_CLAIMED,
+            running="RUNNING",
+            attempt=job.attempt,
+        )
+
+    def remove(self, job: Job) -> bool:
+        """Remove a claimed job that has become others; False if it moved on, or was uploaded again meanwhile."""
+        when = "#state = :running AND #sequencer = :sequencer"
+        return self._delete(job.job_id, when, running="RUNNING", sequencer=job.sequencer)
+
+    def _release(self, job: Job, changes: Mapping[str, Any]) -> None:
+        self._change(
+            job.job_id,
+            changes,
+            when=_CLAIMED,
+            running="RUNNING",
+            attempt=job.attempt,
+        )
+
+    def started(self, job: Job, rekognition_job_id: str, poll_at: float) -> None:
+        """Record that Rekognition accepted the job.
+
+        The completion may have been faster, and recorded it; then there is nothing to do. And somebody may have taken
+        the claim for abandoned and handed it back; the job runs all the same.
+        """
+        self._change(
+            job.job_id,
+            {"state": "RUNNING", "rekognition_job_id": rekognition_job_id, "due_at": iso(poll_at), **_STARTED},
+            when="#state IN (:running, :waiting) AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)",
+            running="RUNNING",
+            waiting="WAITING",
+            attempt=job.attempt,
+        )
+
+    def note_poll(self, job: Job, next_poll_at: float) -> bool:
+        """Note that Rekognition is being asked about a job, and when to ask next; False if another invocation does."""
+        changed = self._change(
+            job.job_id,
+            {"due_at": iso(next_poll_at), "polls": job.polls + 1},
+            when="#state = :state AND #due_at = :before",
+            state=job.state,
+            before=job.due_at,
+        )
+        return changed is not None
+
+    def mark_slot_freed(self, job_id: str, rekognition_job_id: str) -> bool:
+        """Whether this is the first news that Rekognition is done with the job; a doubled notification is not."""
+        return bool(
+            self._change(
+                job_id,
+                {"slot_freed_by": rekognition_job_id, "slot_freed_at": iso(self._clock.now())},
+                when="attribute_exists(#job_id) AND NOT (#slot_freed_by = :slot_freed_by)",
+            )
+        )
+
+    def scheduler(self) -> Mapping[str, Any]:
+        """What the scheduler knows: ``paused`` (the operator's switch), ``refused_at`` (the last "no slot"),
+        ``collected_at`` (about when results were last collected), ``scopes`` (what can't be started; see blocking.py).
+        """
+        return self._get_item(SCHEDULER)
+
+    def note_scopes(self, decide: Callable[[Mapping[str, Scope]], Mapping[str, Scope]]) -> Mapping[str, Scope]:
+        """Change what is known of scopes: `decide` is given what the table knows and says what it is then. (It may be
+        asked again, when another invocation was faster.)"""
+        while True:
+            item = self._get_item(SCHEDULER)
+            known = scopes_in(item)
+            new = worth_keeping(decide(known), self._clock.now())
+            if new == known:
+                return known
+            version = int(item.get("scopes_version", 0))
+            stored = {name: scope.as_item() for name, scope in new.items()}
+            changes = {"scopes": stored or None, "scopes_version": version + 1}
+            when = "#scopes_version = :before" if version else "attribute_not_exists(#scopes_version)"
+            if self._update(SCHEDULER, changes, when=when, **({"before": version} if version else {})) is not None:
+                return new
+
+    def take_slot(self, job: Job, most: int) -> bool:
+        """Let a claimed job be one of `most` that run; False if so many do.
+
+        Nothing is ever given back: a holder that doesn't run any more, by its own record, is overlooked. So no crash
+        can leak a slot.
+        """
+        while True:
+            slots = self._get_item(SLOTS)
+            holders = [holder for holder in slots.get("holders", []) if holder != job.job_id]
+            if len(holders) >= most:
+                holders = [holder for holder in holders if _runs(self.get(holder))]
+            if len(holders) >= most:
+                return False
+            version = int(slots.get("version", 0))
+            taken = {"holders": [*holders, job.job_id], "version": version + 1}
+            when = "#version = :before" if version else "attribute_not_exists(#version)"
+            if self._update(SLOTS, taken, when=when, **({"before": version} if version else {})) is not None:
+                return True
+
+    def note_limit_reached(self) -> None:
+        """Remember that the service said "no slot"."""
+        self._update(SCHEDULER, {"refused_at": iso(self._clock.now())})
+
+    def note_limit_cleared(self) -> None:
+        """Remember that nobody waits."""
+        self._update(SCHEDULER, {"refused_at": None})
+
+    def pause(self, paused: bool) -> None:
+        """Switch starting off and on. Uploads are accepted all the same, and wait."""
+        self._update(SCHEDULER, {"paused": paused or None, "paused_at": iso(self._clock.now()) if paused else None})
+
+    # collecting
+
+    def begin_collecting(self, job: Job, rekognition_job_id: str, owner: str, until: float) -> Job | None:
+        """Take a job that Rekognition has finished, to collect its results; None if another invocation is at it."""
+        return self._change(
+            job.job_id,
+            {
+                **(self._state("COLLECTING", iso(until)) if job.state != "COLLECTING" else {"due_at": iso(until)}),
+                "rekognition_job_id": rekognition_job_id,
+                "lease_owner": owner,
+                "lease_until": iso(until),
+            },
+            when="#attempt = :attempt AND #state = :from AND "
+            "(attribute_not_exists(#lease_until) OR #lease_until < :now OR #lease_owner = :lease_owner)",
+            **{"attempt": job.attempt, "from": job.state, "now": iso(self._clock.now())},
+        )
+
+    def checkpoint(self, job: Job, checkpoint: str, until: float) -> bool:
+        """Write down how far collecting has come, and renew the lease.
+
+        False if the lease was lost meanwhile: then stop, another invocation goes on.
+        """
+        return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": iso(until), "due_at": iso(until)})
+
+    def renew_lease(self, job: Job, until: float) -> bool:
+        """Hold a job that is being collected for longer; False if the lease was lost meanwhile."""
+        return self._still_mine(job, {"lease_until": iso(until), "due_at": iso(until)})
+
+    def stop_collecting(self, job: Job, checkpoint: str | None, poll_at: float, reason: str | None = None) -> bool:
+        """Give up the lease, so that another invocation goes on from `checkpoint` (None: from page one).
+
+        False if the lease was lost meanwhile.
+        """
+        why = {} if reason is None else {"reason": reason[:1000]}
+        return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": None, "due_at": iso(poll_at)} | why)
+
+    def succeed(self, job: Job, **outcome: Any) -> bool:
+        """The end that is wanted; `outcome` names where the results are and how many there are."""
+        return self._still_mine(job, {**self._state("SUCCEEDED"), **_OVER, "reason": None, **outcome})
+
+    def note_collected(self) -> None:
+        """Remember that collecting works: ``collected_at`` in ``scheduler()``, written once a minute at most."""
+        now = self._clock.now()
+        if now - self._collected_noted >= COLLECTED_EVERY:
+            self._collected_noted = now
+            self._update(SCHEDULER, {"collected_at": iso(now)})
+
+    def _still_mine(self, job: Job, changes: Mapping[str, Any]) -> bool:
+        changed = self._change(
+            job.job_id,
+            changes,
+            when="#state = :collecting AND #attempt = :attempt AND #lease_owner = :owner",
+            collecting="COLLECTING",
+            attempt=job.attempt,
+            owner=job.lease_owner,
+        )
+        return changed is not None
+
+    def trouble(self, job_id: str, reason: str, poll_at: float | None = None) -> None:
+        """Note trouble with a job for people to read; with `poll_at`, have it polled at that time."""
+        self._change(
+            job_id,
+            {"reason": reason[:1000], **({"due_at": iso(poll_at)} if poll_at is not None else {})},
+            when="#state IN (:running, :collecting)",
+            running="RUNNING",
+            collecting="COLLECTING",
+        )
+
+    # ends, and another try
+
+    def reject(self, job: Job, reason: str, *, suspected_in: str | None = None) -> bool:
+        """End a job that never cost anything; False if it moved on, or was uploaded again meanwhile: then what was
+        wrong may no longer be. `suspected_in` names the scope of a fault that may not be its own."""
+        if job.state not in ("WAITING", "RUNNING"):
+            return False
+        suspected = {
+            "suspicions": job.suspicions + 1,
+            "suspected_at": iso(self._clock.now()),
+            "suspected_in": suspected_in,
+        }
+        changed = self._change(
+            job.job_id,
+            {**self._state("REJECTED"), "reason": reason[:1000], **(suspected if suspected_in else _UNSUSPECTED)},
+            when="#attempt = :attempt AND #state = :was AND #sequencer = :sequencer",
+            attempt=job.attempt,
+            was=job.state,
+            sequencer=job.sequencer,
+        )
+        return changed is not None
+
+    def requeue_suspect(self, job_id: str) -> bool:
+        """Put a job that was REJECTED as a suspect back where it was in the backlog; False if it is something else."""
+        job = self.get(job_id)
+        if job is None or job.state != "REJECTED" or job.suspected_at is None:
+            return False
+        changed = self._change(
+            job_id,
+            self._state("WAITING", job.position),
+            when="#state = :rejected AND #suspected_at = :suspected_at",
+            rejected="REJECTED",
+            suspected_at=job.suspected_at,
+        )
+        return changed is not None
+
+    def fail(self, job: Job, reason: str) -> bool:
+        """End a job that Rekognition could not do."""
+        return bool(self._to(job, "FAILED", ("WAITING", "RUNNING", "COLLECTING"), {**_OVER, "reason": reason}))
+
+    def try_again(self, job: Job, reason: str, seconds: float) -> bool:
+        """Put a job back in line for another attempt (which is another Start, with another token) in `seconds`."""
+        changes = {
+            **_OVER,
+            **self._next_attempt(job),
+            "reason": reason,
+            **self._waiting(self._clock.now() + seconds, job.job_id),
+        }
+        return bool(self._to(job, "WAITING", ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED"), changes))
+
+    # how it is written
+
+    @staticmethod
+    def _next_attempt(job: Job) -> dict[str, Any]:
+        return {
+            "rekognition_job_id": None,
+            "attempt": job.attempt + 1,
+            "version_id": job.newest_version_id or job.version_id,
+            "maybe_started": None,
+            "past_rekognition_job_ids": [
+                *job.past_rekognition_job_ids,
+                *([job.rekognition_job_id] if job.rekognition_job_id else []),
+            ],
+        }
+
+    def _state(self, state: State, due_at: str | None = None) -> dict[str, Any]:
+        now = iso(self._clock.now())
+        return {"state": state, "state_since": now, "due_at": due_at or now}
+
+    def _waiting(self, seconds: float, job_id: str) -> dict[str, Any]:
+        """WAITING, to be started at that time."""
+        where = position(seconds, job_id)
+        return {**self._state("WAITING", where), "position": where}
+
+    def _to(self, job: Job, state: State, sources: tuple[State, ...], changes: Mapping[str, Any]) -> Job | None:
+        if job.state not in sources:
+            return None
+        return self._change(
+            job.job_id,
+            {**self._state(state), **changes},
+            when="#attempt = :was_attempt AND #state = :was",
+            was_attempt=job.attempt,
+            was=job.state,
+        )
+
+    def _stored(self, name: str, value: Any) -> Any:
+        return _stored(name, value)
+
+    def _change(self, job_id: str, changes: Mapping[str, Any], when: str = "", **values: Any) -> Job | None:
+        """Change a job if `when` holds; the job as it is then, or None. See ``_update``."""
+        item = self._update(job_id, changes, when, **values)
+        return _job(item) if item is not None else None
+
+
+# A claim that has come to nothing yet.
+_CLAIMED = "#state = :running AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)"
+_UNSUSPECTED: Mapping[str, Any] = dict.fromkeys(("suspicions", "suspected_at", "suspected_in"))
+_STARTED: Mapping[str, Any] = {"reason": None, "maybe_started": None, **_UNSUSPECTED}
+# What a job has only while an attempt of it runs or is collected.
+_OVER: Mapping[str, Any] = dict.fromkeys(("checkpoint", "lease_owner", "lease_until", "polls"))
+
+_FIELDS = frozenset(f.name for f in fields(Job))
+_AS_JSON = ("parameters", "video_metadata")  # DynamoDB numbers are decimals, and these are Rekognition's to read
+
+
+def _item(job: Job) -> dict[str, Any]:
+    values = {name: getattr(job, name) for name in _FIELDS}
+    item = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: _stored(name, value) for name, value in item.items() if value is not None and value is not False}
+
+
+def _runs(job: Job | None) -> bool:
+    """Whether a job holds a slot, as far as is known."""
+    return (
+        job is not None
+        and job.state == "RUNNING"
+        and (job.slot_freed_by is None or job.slot_freed_by != job.rekognition_job_id)
+    )
+
+
+def _stored(name: str, value: Any) -> Any:
+    return analyses.canonical(value) if name in _AS_JSON else value
+
+
+def _job(item: Mapping[str, Any]) -> Job:
+    known = {name: value for name, value in item.items() if name in _FIELDS}
+    for name in _AS_JSON:
+        if name in known:
+            known[name] = json.loads(known[name])
+    for name in ("size", "attempt", "start_errors", "suspicions", "polls", "detections"):
+        if name in known:
+            known[name] = int(known[name])
+    return Job(**known)

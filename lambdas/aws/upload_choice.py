@@ -1,0 +1,74 @@
+"""What an upload's object says of its analyses: its metadata or its tags, where uploaders may choose."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lambdas.model.errors import AccountFault, Gone
+from lambdas.model.routing import NAME, UNKNOWN, Choice, Rules
+
+if TYPE_CHECKING:
+    from lambdas.aws.videos import Videos
+    from lambdas.model.events import Upload
+
+
+class Chooser:
+    """Asks the object, where uploaders may choose.
+
+    Args:
+        videos: the objects.
+        rules: what the operator decided.
+    """
+
+    def __init__(self, videos: "Videos", rules: Rules) -> None:
+        self._videos = videos
+        self._rules = rules
+
+    def choose(self, upload: "Upload") -> Choice:
+        """What is done with `upload`: each analysis' parameters, by its name. Empty: nothing.
+
+        Raises:
+            WrongChoice: its uploader asks for something that can't be done.
+            CannotStart: S3 does not give the object out, and to nobody.
+            AccountFault: this stack may not ask.
+            ServiceTrouble: S3 couldn't say.
+        """
+        said = self._said(upload) if upload.size and self._rules.uploads != "none" else None
+        return self._rules.for_words(*said) if said else self._rules.for_key(upload.key)
+
+    def allows(self, analysis: str, parameters: Mapping[str, Any]) -> bool:
+        """Whether the settings allow a job to be started."""
+        return self._rules.allow(analysis, parameters)
+
+    def _said(self, upload: "Upload") -> tuple[str, str] | None:
+        """Where and what the uploader says, if anything. An object that is gone or replaced says nothing: its job then
+        ends at its start, with that reason."""
+        # "null" is the version that a bucket without (or with suspended) versioning has: the current one.
+        version = upload.version_id if upload.version_id != "null" else None
+        tags = 1
+        try:
+            if self._rules.uploads != "tags":
+                head = self._videos.head(upload.bucket, upload.key, version)
+                if head["ETag"].strip('"') != upload.etag:
+                    return None
+                for name, text in head.get("Metadata", {}).items():
+                    if name.lower() == NAME:
+                        return "metadata", text
+                # Asking for tags where there are none would be one more call for each video of a million. By header:
+                # older versions of boto3 don't know the member.
+                tags = int(head.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-tagging-count", 0))
+            if tags and self._rules.uploads != "metadata":
+                for tag in self._tags(upload, version):
+                    if tag["Key"].lower() == NAME:
+                        return "tags", tag["Value"]
+        except Gone:
+            return None
+        return None
+
+    def _tags(self, upload: "Upload", version: str | None) -> Sequence[Mapping[str, str]]:
+        try:
+            answer = self._videos.ask("get_object_tagging", upload.bucket, upload.key, version)
+        except AccountFault as fault:
+            # Reading tags is a right of its own: without it the object can be read, and those without tags be started.
+            raise AccountFault(UNKNOWN, f"{fault} (its tags)") from fault
+        tags: Sequence[Mapping[str, str]] = answer.get("TagSet", [])
+        return tags

@@ -1,0 +1,1 @@
+"""What decides: enqueueing, starting, polling, collecting."""

@@ -1,0 +1,329 @@
+"""Collecting: a finished job's results, complete, in constant memory, and resumable at any point."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from lambdas.aws.event_bus import EventBus
+from lambdas.aws.job_table import Jobs
+from lambdas.aws.multipart import UploadGone
+from lambdas.aws.telemetry import Count, count, logger
+from lambdas.logic.results import Results, ResultWriter
+from lambdas.model.clock import Clock
+from lambdas.model.errors import (
+    CollectionDenied,
+    EventRefused,
+    JobForgotten,
+    PageTokenExpired,
+    ServiceTrouble,
+    SlowDown,
+)
+from lambdas.model.events import Finished, ask_again
+from lambdas.model.job import FINAL, Job
+
+if TYPE_CHECKING:
+    from lambdas.aws.rekognition import Rekognition
+    from lambdas.model.page import Page
+
+# A lease is short, so that a collector that dies is followed soon, and renewed while there are pages.
+LEASE = 90.0  # seconds
+CHECKPOINT_EVERY = 30.0  # seconds: what a crash costs is at most that much reading (which is free)
+HAND_OVER = 30_000  # ms left at which the next invocation goes on; a page and two writes take a second or two
+
+# Gets are 5 or 20 a second, for the whole account. A collector that is throttled waits for its turn, in pauses that
+# double; the others' pages come in between, so it is served long before it gives up and another invocation goes on.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds, give or take a half
+THROTTLED_TOO_LONG = 30.0  # seconds without a page
+
+# Seconds after trouble until the job is polled, doubled with each poll; at most an hour where people have to act.
+POLL_SOON, POLL_OFTEN, POLL_RARELY = 60.0, 600.0, 3600.0
+
+DAY = 86_400.0  # seconds
+RESULTS_LIVE = 7 * DAY  # that Rekognition keeps results after the job's end (Developer Guide, "Calling ... operations")
+LONGEST_RUN = 14 * DAY  # that a job may be IN_PROGRESS; videos have up to 6 hours, so it is stuck
+
+MOST_ATTEMPTS = 3  # each is a Start of its own; Rekognition bills those that succeed
+RETRY_DELAY = 60.0  # seconds before another attempt, doubled each time
+
+# StatusMessages that say something of the service's bad day and not of the video. Anything else is final: trying a
+# broken video again breaks it again.
+PASSING = ("internal", "service unavailable", "try again", "timed out", "timeout", "throttl", "temporar")
+
+
+# It passes, or people mend it.
+PASSING_TROUBLE = (CollectionDenied, EventRefused, ServiceTrouble, SlowDown)
+
+
+class LeaseLost(Exception):
+    """Another invocation took over a job that this one was collecting."""
+
+
+class Messages(Protocol):
+    """Where the next invocation finds what is left to do."""
+
+    def send(self, bodies: Iterable[str]) -> None:
+        """Send each of `bodies`."""
+
+
+class Collector:
+    """Brings a finished job's results home."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        rekognition: "Rekognition",
+        results: Results,
+        finished_queue: Messages,
+        bus: EventBus,
+        clock: Clock,
+    ) -> None:
+        self._jobs = jobs
+        self._rekognition = rekognition
+        self._results = results
+        self._finished_queue = finished_queue
+        self._bus = bus
+        self._clock = clock
+
+    def collect(self, finished: Finished, owner: str, milliseconds_left: Callable[[], int]) -> None:
+        """Look at the job that `finished` names and do what its state asks for. Idempotent.
+
+        Args:
+            finished: the message.
+            owner: which invocation is asking, for the lease.
+            milliseconds_left: how long this invocation may still run.
+        """
+        with logger.append_context_keys(job_id=finished.job_id):
+            job = self._jobs.get(finished.job_id)
+            if job is None:
+                logger.warning("ignored: no such job in the table", extra={"why": finished.why})
+                count(Count.NOTIFICATIONS_IGNORED)
+                return
+            with logger.append_context_keys(**job.log_keys):
+                try:
+                    self._collect(job, finished, owner, milliseconds_left)
+                except PASSING_TROUBLE as error:
+                    self._poll_later(job, finished, owner, error)
+                except Exception as error:
+                    self._note(job, f"collecting: {type(error).__name__}: {error}")
+                    if finished.rekognition_job_id:
+                        raise
+                    # Our own message: the job is polled again, and in the dead-letter queue they would only pile up.
+                    logger.exception("could not collect")
+
+    def _collect(self, job: Job, finished: Finished, owner: str, milliseconds_left: Callable[[], int]) -> None:
+        rekognition_job_id = self._which(job, finished)
+        if rekognition_job_id is None:
+            logger.info("nothing to do", extra={"state": job.state, "why": finished.why})
+            return
+        try:
+            page = self._patiently(partial(self._rekognition.page, job, rekognition_job_id), milliseconds_left)
+        except JobForgotten as error:
+            if job.rekognition_job_id:  # and not merely a message's word for it
+                self._another_attempt(job, str(error), 0)
+            return
+        job = replace(job, rekognition_job_id=rekognition_job_id)
+        if page.status == "IN_PROGRESS":
+            self._in_progress(job, finished)
+        elif page.status == "SUCCEEDED":
+            self._write_results(job, rekognition_job_id, page, owner, milliseconds_left)
+        elif job.state != "REJECTED":
+            self._failed(job, str(page.rest.get("StatusMessage") or "Rekognition gave no reason"))
+
+    def _which(self, job: Job, finished: Finished) -> str | None:
+        """Rekognition's id of the job to look at; None if there is nothing to look at."""
+        told, known = finished.rekognition_job_id, job.rekognition_job_id
+        if told and (told in job.past_rekognition_job_ids or (known and known != told)):
+            return None  # the end of an earlier attempt
+        if job.state == "SUCCEEDED" and not told:
+            return known if self._results.is_missing_or_stale(job, self._jobs.get) else None
+        if job.state == "REJECTED":
+            # Rekognition accepted a Start whose answer was lost, and then the video was deleted: its analysis is paid.
+            return told
+        if job.state in FINAL:
+            return None
+        return known or told
+
+    def _in_progress(self, job: Job, finished: Finished) -> None:
+        if job.state == "REJECTED":
+            raise ServiceTrouble("Rekognition announced the job's end, and says that it is in progress")
+        if self._seconds_in_state(job) > LONGEST_RUN:
+            self._end_failed(job, f"still IN_PROGRESS at Rekognition {LONGEST_RUN / DAY:.0f} days after its start")
+            return
+        logger.info("still in progress", extra={"why": finished.why})
+
+    def _patiently(self, read: "Callable[[], Page]", milliseconds_left: Callable[[], int]) -> "Page":
+        """What `read` gives, once it isn't throttled any more.
+
+        Raises:
+            SlowDown: it was throttled for too long, or the function's time is nearly over.
+        """
+        began, pause = self._clock.now(), FIRST_PAUSE
+        while True:
+            try:
+                return read()
+            except SlowDown:
+                if self._clock.now() - began > THROTTLED_TOO_LONG or milliseconds_left() < HAND_OVER:
+                    raise
+            self._clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  (no secret: it spreads the calls)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    # reading and writing the results
+
+    def _write_results(
+        self, job: Job, rekognition_job_id: str, first: "Page", owner: str, milliseconds_left: Callable[[], int]
+    ) -> None:
+        mine = self._jobs.begin_collecting(job, rekognition_job_id, owner, self._clock.now() + LEASE)
+        if mine is None:
+            logger.info("another invocation is collecting")
+            return
+        writing = self._results.resume(mine, first)
+        try:
+            while True:
+                superseded = False
+                try:
+                    if not self._write(mine, rekognition_job_id, first, writing, milliseconds_left):
+                        return
+                    if writing.publish(self._jobs.get, partial(self._hold, mine)):
+                        break
+                    logger.info("superseded while collecting; once more, to its own place")
+                    superseded = True
+                except (PageTokenExpired, UploadGone) as error:
+                    logger.warning("from page one again", extra={"error": str(error)})
+                writing.abandon()
+                writing = self._results.begin(mine, first, superseded=superseded)
+            self._succeeded(mine, writing)
+        except LeaseLost:
+            logger.warning("the lease was lost; another invocation goes on")
+        except PASSING_TROUBLE as error:
+            self._log(error)
+            # What is complete has been published: what is left is the event, and the next collector reads anew.
+            checkpoint = None if writing.complete else writing.checkpoint()
+            self._jobs.stop_collecting(mine, checkpoint, self._next_poll(mine, error), str(error))
+
+    def _write(
+        self,
+        job: Job,
+        rekognition_job_id: str,
+        first: "Page",
+        writing: ResultWriter,
+        milliseconds_left: Callable[[], int],
+    ) -> bool:
+        """Write every page; False if the rest was handed over to another invocation.
+
+        Raises:
+            LeaseLost
+        """
+        if writing.complete:
+            return True
+        patiently = partial(self._patiently, milliseconds_left=milliseconds_left)
+        if writing.next_token:
+            first = patiently(partial(self._rekognition.page, job, rekognition_job_id, writing.next_token))
+        written_down = self._clock.now()
+        for page in self._rekognition.pages(job, rekognition_job_id, first, patiently):
+            writing.add(page)
+            if writing.complete:
+                return True
+            if milliseconds_left() < HAND_OVER:
+                if self._jobs.stop_collecting(job, writing.checkpoint(), poll_at=0):
+                    self._finished_queue.send([ask_again(job.job_id, "handed over")])
+                    logger.info("handed over", extra={"detections": writing.detections})
+                return False
+            if self._clock.now() - written_down > CHECKPOINT_EVERY:
+                written_down = self._clock.now()
+                if not self._jobs.checkpoint(job, writing.checkpoint(), until=written_down + LEASE):
+                    raise LeaseLost
+                self._jobs.note_collected()
+        return True
+
+    def _hold(self, job: Job) -> None:
+        """Renew the lease: what another invocation took over is not ours to publish."""
+        if not self._jobs.renew_lease(job, self._clock.now() + LEASE):
+            raise LeaseLost
+
+    def _succeeded(self, job: Job, writing: ResultWriter) -> None:
+        outcome = {
+            "result_key": writing.result_key,
+            "rows_key": writing.rows_key,
+            "detections": writing.detections,
+            "video_metadata": writing.video_metadata,
+        }
+        self._bus.announce(job, "SUCCEEDED", **outcome)
+        if self._jobs.succeed(job, **outcome):
+            writing.tidy()
+            logger.info("succeeded", extra={"detections": writing.detections, "result_key": writing.result_key})
+            count(Count.JOBS_SUCCEEDED)
+            count(Count.DETECTIONS, writing.detections)
+            self._jobs.note_collected()
+
+    # trouble, which is not the message's fault: it must not count towards the dead-letter queue
+
+    def _poll_later(self, job: Job, finished: Finished, owner: str, error: Exception) -> None:
+        """Have the job polled again after `error`; end it if its results have expired meanwhile."""
+        self._log(error)
+        if self._expired(job) and not isinstance(error, EventRefused):
+            try:
+                self._end_failed(job, f"its results expired at Rekognition before they could be read: {error}")
+            except EventRefused as refused:
+                error = refused
+            else:
+                return
+        if job.state in ("SUCCEEDED", "REJECTED"):
+            # Jobs that have ended are not polled; this one has something to collect, so it has not.
+            told = job.rekognition_job_id or finished.rekognition_job_id or ""
+            self._jobs.begin_collecting(job, told, owner, self._clock.now())
+        self._note(job, str(error), self._next_poll(job, error))
+
+    def _log(self, error: Exception) -> None:
+        if isinstance(error, CollectionDenied):
+            count(Count.COLLECTIONS_DENIED)
+            logger.error("not allowed to collect; will try again", extra={"error": str(error)})
+        else:
+            logger.warning("trouble collecting; will try again", extra={"error": str(error)})
+
+    def _note(self, job: Job, reason: str, poll_at: float | None = None) -> None:
+        """Note trouble with the job; should that fail too, the trouble itself is the news."""
+        try:
+            self._jobs.trouble(job.job_id, reason, poll_at)
+        except Exception:
+            logger.exception("could not note the trouble with a job", extra={"trouble": reason})
+
+    def _next_poll(self, job: Job, error: Exception) -> float:
+        """When to poll a job after `error`."""
+        if isinstance(error, SlowDown):
+            return self._clock.now() + POLL_SOON
+        longest = POLL_RARELY if isinstance(error, CollectionDenied | EventRefused) else POLL_OFTEN
+        return self._clock.now() + min(POLL_SOON * 2.0 ** min(job.polls, 10), longest)
+
+    def _expired(self, job: Job) -> bool:
+        """Whether Rekognition has certainly forgotten the results of a job that is polled."""
+        if job.state == "COLLECTING":  # so it had ended by then
+            return self._seconds_in_state(job) > RESULTS_LIVE
+        return job.state == "RUNNING" and self._seconds_in_state(job) > RESULTS_LIVE + DAY
+
+    def _seconds_in_state(self, job: Job) -> float:
+        return self._clock.now() - datetime.fromisoformat(job.state_since).timestamp()
+
+    # ends
+
+    def _failed(self, job: Job, reason: str) -> None:
+        count(Count.ATTEMPTS_FAILED)
+        if any(word in reason.lower() for word in PASSING):
+            self._another_attempt(job, reason, RETRY_DELAY * 2 ** (job.attempt - 1))
+        else:
+            self._end_failed(job, reason)
+
+    def _another_attempt(self, job: Job, reason: str, seconds: float) -> None:
+        # Attempts that Rekognition accepted; tokens taken by other stacks are none.
+        if len(job.past_rekognition_job_ids) + 1 >= MOST_ATTEMPTS and job.state != "SUCCEEDED":
+            self._end_failed(job, reason)
+        elif self._jobs.try_again(job, reason, seconds):
+            logger.warning("another attempt", extra={"reason": reason, "attempt": job.attempt + 1})
+
+    def _end_failed(self, job: Job, reason: str) -> None:
+        self._bus.announce(job, "FAILED", reason=reason)
+        if self._jobs.fail(job, reason):
+            logger.warning("failed", extra={"reason": reason})
+            count(Count.JOBS_FAILED)

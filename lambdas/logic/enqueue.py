@@ -1,0 +1,152 @@
+"""From an upload to its jobs in the table. From there on nothing depends on the queue that announced it."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from lambdas.aws.job_table import Jobs
+from lambdas.aws.telemetry import Count, count, logger
+from lambdas.aws.videos import wrong_size
+from lambdas.model.errors import AccountFault, CannotStart, EventRefused, ServiceTrouble
+from lambdas.model.events import Upload, ask_again
+from lambdas.model.job import Job, new_job
+from lambdas.model.routing import UNKNOWN, Choice, WrongChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from lambdas.aws.event_bus import EventBus
+    from lambdas.model.clock import Clock
+
+
+class Messages(Protocol):
+    """Where the collecting function is told to look at a job."""
+
+    def send(self, bodies: "Iterable[str]") -> None:
+        """Send each of `bodies`."""
+
+
+class Chooser(Protocol):
+    """What knows which analyses an upload gets."""
+
+    def choose(self, upload: Upload) -> Choice:
+        """Each analysis' parameters, by its name; none: ignore the upload. Raises as ``choosing.Chooser`` does."""
+
+    def allows(self, analysis: str, parameters: "Mapping[str, Any]") -> bool:
+        """Whether the settings allow a job to be started."""
+
+
+class Enqueuer:
+    """Registers uploads' jobs, each once."""
+
+    def __init__(self, jobs: Jobs, finished_queue: Messages, bus: "EventBus", clock: "Clock", chooser: Chooser) -> None:
+        self._jobs = jobs
+        self._finished_queue = finished_queue
+        self._bus = bus
+        self._clock = clock
+        self._chooser = chooser
+
+    def enqueue(self, upload: Upload) -> int:
+        """Turn an upload into its jobs; how many of them are new in the backlog. Idempotent.
+
+        An upload whose uploader's choice can't be read now becomes one placeholder job, whose turn is to read it.
+        """
+        try:
+            choice = self._chooser.choose(upload)
+        except WrongChoice as wrong:
+            return self._refuse(upload, {"analyses": wrong.given}, str(wrong))
+        except CannotStart as error:
+            return self._refuse(upload, {}, str(error))
+        except (AccountFault, ServiceTrouble) as error:
+            logger.warning("can't read what its uploader asked for; later", extra={"error": str(error)})
+            choice = {UNKNOWN: {}}
+        if not choice:
+            logger.info("ignored: no analysis is chosen for it")
+            count(Count.UPLOADS_IGNORED)
+        return self._register(upload, choice)
+
+    def choose_again(self, placeholder: Job) -> None:
+        """Register the jobs that a placeholder stands for, in its position.
+
+        Raises:
+            WrongChoice, CannotStart, AccountFault, ServiceTrouble: as ``choosing.Chooser.choose``.
+        """
+        upload = Upload(
+            bucket=placeholder.bucket,
+            key=placeholder.key,
+            etag=placeholder.etag,
+            size=placeholder.size,
+            uploaded_at=placeholder.uploaded_at,
+            sequencer=placeholder.sequencer,
+            version_id=placeholder.newest_version_id or placeholder.version_id,
+        )
+        self._register(upload, self._chooser.choose(upload), since=placeholder.position.partition("#")[0])
+
+    def reject(self, job: Job, reason: str, *, suspected_in: str | None = None) -> bool:
+        """End a job that never cost anything, once that is announced; False if it moved on meanwhile.
+
+        Raises:
+            ServiceTrouble: it can't be announced.
+        """
+        # One that is REJECTED again for what it was REJECTED for before has been announced.
+        if not (job.suspicions and job.reason == reason[:1000]):
+            self._announce(job, reason)
+        rejected = self._jobs.reject(job, reason, suspected_in=suspected_in)
+        if rejected:
+            logger.warning("rejected", extra={"reason": reason})
+            count(Count.JOBS_REJECTED)
+        return rejected
+
+    def _announce(self, job: Job, reason: str) -> None:
+        try:
+            self._bus.announce(job, "REJECTED", reason=reason)
+        except EventRefused as error:
+            raise ServiceTrouble(str(error)) from error
+
+    def _register(self, upload: Upload, choice: Choice, since: str | None = None) -> int:
+        waiting = 0
+        for name, parameters in choice.items():
+            job = new_job(upload, name, parameters, self._clock.now())
+            if since:
+                position = f"{since}#{job.job_id[:8]}"
+                job = replace(job, position=position, due_at=position)
+            with logger.append_context_keys(**job.log_keys):
+                waiting += self._register_one(job, upload)
+        return waiting
+
+    def _register_one(self, job: Job, upload: Upload) -> bool:
+        if not self._jobs.register(job):
+            return self._uploaded_again(job.job_id, upload)
+        logger.info("registered", extra={"analysis": job.analysis, "size": job.size})
+        count(Count.JOBS_REGISTERED)
+        if hopeless := wrong_size(job.size):
+            try:
+                return not self.reject(job, hopeless)
+            except ServiceTrouble as error:
+                logger.warning("can't announce a rejection; the job waits", extra={"error": str(error)})
+        return True
+
+    def _refuse(self, upload: Upload, parameters: "Mapping[str, Any]", reason: str) -> int:
+        """Record an invalid request as a REJECTED job for its uploader to find; identical requests share one id."""
+        job = new_job(upload, UNKNOWN, parameters, self._clock.now())
+        with logger.append_context_keys(**job.log_keys):
+            self._announce(job, reason)
+            if self._jobs.register(replace(job, state="REJECTED", reason=reason[:1000])):
+                logger.warning("rejected", extra={"reason": reason})
+                count(Count.JOBS_REJECTED)
+        return 0
+
+    def _uploaded_again(self, job_id: str, upload: Upload) -> bool:
+        """The same content under the same key, announced again, or uploaded again."""
+        newer = self._jobs.uploaded_again(job_id, upload)
+        if newer is None and not wrong_size(upload.size) and self._jobs.requeue_rejected(job_id, upload):
+            logger.info("rejected before, uploaded again: back in the backlog")
+            return True
+        job = newer or self._jobs.get(job_id)
+        if job is None:
+            return False
+        logger.info("known already", extra={"state": job.state, "uploaded_again": newer is not None})
+        if job.state == "SUCCEEDED":
+            # Another video may have been under this key in between; then the result there is that one's.
+            self._finished_queue.send([ask_again(job_id, "uploaded again")])
+        return False

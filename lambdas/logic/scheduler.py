@@ -1,0 +1,322 @@
+"""Starting: which job gets the next slot, and what to do with each of Rekognition's answers.
+
+The backlog is data (WAITING jobs, in order), and the service itself is asked whether there is a slot. Counting running
+jobs would not do: the account's slots are shared with everybody else in it, and a counter that leaks stops the backlog
+for good without a word.
+
+Three kinds of trouble are told apart. The video's ends its job. The account's blocks starting, ends no job, and is
+probed once a minute (blocking.py). The service's is waited out.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from lambdas.aws.event_bus import EventBus
+from lambdas.aws.job_table import Jobs
+from lambdas.aws.telemetry import Count, count, logger
+from lambdas.aws.videos import Videos
+from lambdas.logic.enqueue import Chooser, Enqueuer
+from lambdas.logic.faults import Faults
+from lambdas.logic.polling import FIRST_POLL, Poller
+from lambdas.model.blocking import RESULTS, VIDEOS
+from lambdas.model.clock import Clock, iso, seconds_of
+from lambdas.model.errors import AccountFault, CannotStart, Gone, NoFreeSlot, ServiceTrouble, SlowDown, TokenTaken
+from lambdas.model.job import Job
+from lambdas.model.routing import UNKNOWN, WrongChoice
+
+if TYPE_CHECKING:
+    from lambdas.aws.rekognition import Rekognition
+
+
+SPARE = 10_000  # ms left at which nothing more is begun; a start with its writes takes well under a second
+FOR_POLLS = 15_000  # ms of a tick that starting leaves for polling, however many jobs wait
+REFUSAL_HOLDS = 150.0  # seconds that uploads trust the last "no slot"; the tick renews it each minute
+
+# Seconds until a job whose start met trouble is due again, doubled each time. The first is shorter than a tick: after a
+# short outage of the service, the next tick finds all of them due.
+FIRST_DELAY, LONGEST_DELAY = 15.0, 3600.0
+MOST_START_ERRORS = 32  # then it ends: a day of nothing but trouble
+MOST_TOKENS = 10  # taken by other stacks, one after the other: more than an account has
+
+PAUSE_BETWEEN_CALLS = 0.5  # seconds after "slow down"; Start takes 5 calls a second, shared with the whole account
+PAUSES_IN_A_ROW = 10  # then somebody else in the account is that busy, and the next tick goes on
+OLDEST, NEWEST, BETWEEN = range(3)  # which of the waiting jobs to look at first
+# Where to look after so many jobs in a row that met trouble: two side by side may be odd videos, but where some from
+# elsewhere in the backlog meet it too, the service is down, and to go on would only reschedule all of them.
+LOOK_AFTER_TROUBLE = (OLDEST, OLDEST, BETWEEN, NEWEST)
+MOST_CLAIMS = 100  # tried in a row
+
+PROBES_A_TICK = 5  # jobs tried where the first ones end for a reason of their own
+UNCOLLECTED_FOR = 3600.0  # seconds that a result may wait before it counts as uncollected
+SOME_UNCOLLECTED = 10  # jobs: with none collected in the last hour, the collector is at fault and not the jobs
+MANY_UNCOLLECTED = 1000  # jobs: more finish than can be collected
+
+EnoughTime = Callable[[], bool]
+"""Whether there is time for one more start."""
+
+
+class Scheduler:
+    """The waiting jobs, and the way from there into Rekognition.
+
+    Args:
+        chooser: knows what the settings allow.
+        videos_bucket: where the stack takes videos from.
+        most_running: how many jobs may run at a time; None: as many as Rekognition lets.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        rekognition: "Rekognition",
+        videos: Videos,
+        enqueuer: Enqueuer,
+        poller: Poller,
+        bus: EventBus,
+        clock: Clock,
+        *,
+        chooser: Chooser,
+        videos_bucket: str,
+        most_running: int | None = None,
+    ) -> None:
+        self._jobs = jobs
+        self._rekognition = rekognition
+        self._videos = videos
+        self._enqueuer = enqueuer
+        self._poller = poller
+        self._bus = bus
+        self._clock = clock
+        self._chooser = chooser
+        self._videos_bucket = videos_bucket
+        self._most_running = most_running
+
+    def fill_after_uploads(self, enqueued: int, enough_time: EnoughTime) -> None:
+        """Start as many jobs as were just enqueued, unless the service has lately said that there is no slot."""
+        if not enqueued:
+            return
+        known = self._jobs.scheduler()
+        if known.get("refused_at", "") < iso(self._clock.now() - REFUSAL_HOLDS):
+            self._fill(enqueued, enough_time, known, self._faults(known))
+
+    def fill_after_completion(self, job_id: str, rekognition_job_id: str, enough_time: EnoughTime) -> None:
+        """One slot came free, so start one job; a notification that comes twice frees one slot all the same."""
+        if self._jobs.mark_slot_freed(job_id, rekognition_job_id):
+            known = self._jobs.scheduler()
+            self._fill(1, enough_time, known, self._faults(known))
+
+    def tick(self, milliseconds_left: Callable[[], int]) -> None:
+        """Once a minute: probe what is blocked, start until refused, poll jobs whose notification is overdue."""
+
+        def enough_time() -> bool:
+            return milliseconds_left() > SPARE
+
+        released = 0
+        try:
+            known = self._jobs.scheduler()
+            faults = self._faults(known)
+            if not known.get("paused"):
+                self._look_for_uncollected(known, faults)
+                self._probe(faults)
+                self._fill(None, lambda: milliseconds_left() > SPARE + FOR_POLLS, known, faults)
+        finally:  # whatever is wrong with starting, results are collected
+            released = self._poller.poll_silent_jobs(enough_time)
+        self._fill(released, enough_time, known, faults)
+
+    def _faults(self, known: Mapping[str, Any]) -> Faults:
+        return Faults(self._jobs, self._bus, self._clock, self._enqueuer, known)
+
+    # filling
+
+    def _fill(self, most: int | None, enough_time: EnoughTime, known: Mapping[str, Any], faults: Faults) -> None:
+        """Start the oldest waiting jobs: `most` of them, or all until the service says no."""
+        if known.get("paused"):
+            return
+        started = pauses = trouble = 0
+        while (most is None or started < most) and enough_time():
+            if faults.blocked & {VIDEOS, RESULTS}:
+                return
+            job = self._claim(self._waiting(LOOK_AFTER_TROUBLE[trouble], but=faults.blocked))
+            if job is None:
+                if "refused_at" in known and not faults.blocked:
+                    self._jobs.note_limit_cleared()
+                return
+            with logger.append_context_keys(**job.log_keys):
+                try:
+                    started += self._start(job, faults)
+                    trouble = pauses = 0
+                except NoFreeSlot as answer:
+                    self._no_slot(job, answer)
+                    return
+                except SlowDown:
+                    self._jobs.release(job)
+                    count(Count.STARTS_THROTTLED)
+                    pauses += 1
+                    if pauses >= PAUSES_IN_A_ROW:
+                        return
+                    self._clock.sleep(PAUSE_BETWEEN_CALLS)
+                except ServiceTrouble as error:
+                    self._reschedule(job, error)
+                    trouble += 1
+                    if trouble == len(LOOK_AFTER_TROUBLE):
+                        return
+
+    def _waiting(self, turn: int, *, only: str | None = None, but: Iterable[str] = ()) -> Iterator[str]:
+        """Waiting jobs that are due, of one analysis or of all `but` some: the oldest first, the newest first, or from
+        somewhere in between."""
+        now = self._clock.now()
+        due = partial(self._jobs.due, "WAITING", now, only=only, but=but)
+        if turn == BETWEEN:
+            for _, first in islice(due(), 1):
+                for _, last in islice(due(newest_first=True), 1):
+                    yield from (job_id for job_id, _ in due(since=_between(first, last, now)))
+        yield from (job_id for job_id, _ in due(newest_first=turn == NEWEST))
+
+    def _claim(self, job_ids: Iterable[str]) -> Job | None:
+        """The first that can be claimed; None when there is none. (An index trails the table by a moment, so some may
+        have moved on.)"""
+        return next(filter(None, map(self._jobs.claim, islice(job_ids, MOST_CLAIMS))), None)
+
+    def _no_slot(self, job: Job, answer: NoFreeSlot) -> None:
+        logger.info("no free slot", extra={"answer": str(answer)})
+        self._jobs.release(job)
+        self._jobs.note_limit_reached()
+        count(Count.STARTS_REFUSED)
+
+    def _start(self, job: Job, faults: Faults) -> bool:
+        """Start a claimed job. True if a slot was taken, False if the job ended or moved on instead.
+
+        Raises:
+            NoFreeSlot, SlowDown, ServiceTrouble: the claim is still ours.
+        """
+        try:
+            if job.analysis == UNKNOWN:
+                self._choose(job, faults)
+                return False
+            return self._start_analysis(job, faults)
+        except AccountFault as fault:
+            faults.blame(job, fault)
+        except (CannotStart, WrongChoice) as error:
+            self._reject(job, str(error))
+        return False
+
+    def _start_analysis(self, job: Job, faults: Faults) -> bool:
+        self._check_settings(job)
+        if self._most_running and not self._jobs.take_slot(job, self._most_running):
+            raise NoFreeSlot(f"{self._most_running} jobs run, which is the operator's own cap")
+        try:
+            self._videos.check(job)
+            rekognition_job_id = self._rekognition.start(job)
+        except Gone as gone:
+            return self._start_newest_version(job, gone, faults)
+        except TokenTaken as error:
+            if job.attempt >= MOST_TOKENS:
+                raise CannotStart(str(error)) from error
+            logger.warning("token taken; starting as the next attempt", extra={"attempt": job.attempt})
+            self._jobs.try_again(job, str(error), 0)
+            return False
+        self._jobs.started(job, rekognition_job_id, poll_at=self._clock.now() + FIRST_POLL)
+        logger.info("started", extra={"rekognition_job_id": rekognition_job_id, "attempt": job.attempt})
+        count(Count.JOBS_STARTED)
+        faults.clear(VIDEOS, job.analysis)
+        return True
+
+    def _check_settings(self, job: Job) -> None:
+        """Raise CannotStart where the settings don't allow a job that was enqueued under earlier ones. Without this,
+        the rights of this function would say it, in words that sound like a fault."""
+        if job.bucket != self._videos_bucket:
+            raise CannotStart(
+                f"the stack takes videos from {self._videos_bucket} now (setting videos_bucket), and this one is in "
+                f"{job.bucket}"
+            )
+        if not self._chooser.allows(job.analysis, job.parameters):
+            raise CannotStart(
+                f"the settings no longer allow {job.analysis} (analyses, routes, allowed_analyses); allow it again, "
+                "then retry"
+            )
+
+    def _start_newest_version(self, job: Job, gone: Gone, faults: Faults) -> bool:
+        """The version that was to be analysed is gone; the same content may be there under a newer one."""
+        if job.newest_version_id in (None, job.version_id):
+            raise gone
+        if job.maybe_started:  # its token may stand for a call with the former version
+            self._jobs.try_again(job, str(gone), 0)
+            return False
+        newer = self._jobs.take_newest_version(job)
+        return newer is not None and self._start_analysis(newer, faults)
+
+    def _choose(self, placeholder: Job, faults: Faults) -> None:
+        """Turn a placeholder into the jobs that its uploader asked for, now that this may be read."""
+        self._enqueuer.choose_again(placeholder)
+        if not self._jobs.remove(placeholder):
+            self._jobs.release(placeholder)  # uploaded again just now: look again
+        faults.clear(UNKNOWN)
+
+    def _reschedule(self, job: Job, error: ServiceTrouble) -> None:
+        if job.start_errors + 1 >= MOST_START_ERRORS:
+            try:
+                self._reject(job, f"could not be started in {MOST_START_ERRORS} tries; the last said: {error}")
+            except ServiceTrouble as unannounced:
+                logger.warning("can't announce a rejection; later", extra={"error": str(unannounced)})
+            else:
+                return
+        delay = min(FIRST_DELAY * 2**job.start_errors, LONGEST_DELAY)
+        logger.warning("trouble starting; rescheduled", extra={"error": str(error), "seconds": delay})
+        self._jobs.reschedule(job, str(error), delay, maybe_started=error.maybe_started)
+
+    def _reject(self, job: Job, reason: str) -> None:
+        if not self._enqueuer.reject(job, reason):
+            self._jobs.release(job)  # uploaded again just now: look again
+
+    # what is blocked
+
+    def _probe(self, faults: Faults) -> None:
+        """Try one job of each blocked scope: the first success opens it."""
+        faults.announce()
+        faults.requeue_suspects()
+        for scope in sorted(faults.blocked - {RESULTS}):
+            self._probe_scope(scope, faults)
+
+    def _probe_scope(self, scope: str, faults: Faults) -> None:
+        # In turn the oldest, the newest and some in between, so that a run of videos that are at fault themselves can't
+        # keep a scope blocked.
+        turn = (OLDEST, BETWEEN, NEWEST, BETWEEN)[int(self._clock.now() // 60) % 4]
+        met = faults.met
+        for _ in range(PROBES_A_TICK):
+            job = self._claim(self._waiting(turn, only=None if scope == VIDEOS else scope))
+            if job is None:
+                return
+            with logger.append_context_keys(**job.log_keys):
+                try:
+                    self._start(job, faults)
+                except NoFreeSlot as answer:
+                    self._no_slot(job, answer)
+                    return
+                except SlowDown:
+                    self._jobs.release(job)
+                    return
+                except ServiceTrouble as error:
+                    self._reschedule(job, error)
+                    return
+            if faults.met > met or scope not in faults.blocked:
+                return
+
+    def _look_for_uncollected(self, known: Mapping[str, Any], faults: Faults) -> None:
+        """Block starting while results wait to be collected: Rekognition forgets them after 7 days, and then they would
+        have to be bought again."""
+        hour_ago = self._clock.now() - UNCOLLECTED_FOR
+        late = self._jobs.uncollected(hour_ago, MANY_UNCOLLECTED)
+        silent = known.get("collected_at", "") < iso(hour_ago)
+        too_many = late >= MANY_UNCOLLECTED or (late >= SOME_UNCOLLECTED and silent)
+        if too_many and RESULTS not in faults.blocked:
+            faults.block(RESULTS, f"the results of {late:,} jobs have waited for more than an hour to be collected")
+        elif not too_many:
+            faults.clear(RESULTS)
+
+
+def _between(first: str, last: str, now: float) -> str:
+    """A position somewhere between two others, and elsewhere each millisecond: also among jobs of the same moment."""
+    dice = hashlib.sha256(repr(now).encode()).hexdigest()
+    began, ended = (seconds_of(position.partition("#")[0]) for position in (first, last))
+    return f"{iso(began + (ended - began) * int(dice[:8], 16) / 16**8)}#{dice[8:16]}"

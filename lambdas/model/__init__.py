@@ -1,0 +1,1 @@
+"""Values and pure decisions: no clients, nothing of AWS's libraries."""

@@ -1,0 +1,104 @@
+"""A job: one analysis of one upload, and its states.
+
+    WAITING ──claim──▶ RUNNING ──collect──▶ COLLECTING ──▶ SUCCEEDED
+       ▲  │               │                     │
+       │  └─▶ REJECTED ◀──┤                     ├──▶ FAILED      (a lasting reason)
+       └────── release ◀──┴── another attempt ◀─┘                (a passing reason)
+
+A job is RUNNING from the moment it is claimed, so that a crash between the claim and the record of Rekognition's answer
+leaves a trace: RUNNING without ``rekognition_job_id``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from lambdas.model import analyses
+from lambdas.model.clock import iso
+
+if TYPE_CHECKING:
+    from lambdas.model.events import Upload
+
+State = Literal["WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED"]
+FINAL: frozenset[State] = frozenset({"SUCCEEDED", "FAILED", "REJECTED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One analysis of one upload, as the table knows it. Attribute names are the table's own."""
+
+    job_id: str
+    state: State
+    bucket: str
+    key: str
+    etag: str
+    analysis: str
+    parameters: Mapping[str, Any]
+    size: int  # bytes
+    uploaded_at: str
+    sequencer: str  # orders uploads of one key
+    position: str  # orders the backlog: when the job may be started, and which comes first
+    due_at: str  # sorts the jobs of one state; see above
+    state_since: str
+    registered_at: str
+    # Given to Rekognition: the same for all Starts of one attempt, or its token would stand for two calls.
+    version_id: str | None = None
+    newest_version_id: str | None = None  # of the same content, uploaded again
+    attempt: int = 1
+    maybe_started: bool = False  # a Start of this attempt may have been accepted without our knowing
+    # How often it was REJECTED for a fault that may be its own, when last, and in which scope; see blocking.py.
+    suspicions: int = 0
+    suspected_at: str | None = None
+    suspected_in: str | None = None
+    rekognition_job_id: str | None = None
+    past_rekognition_job_ids: Sequence[str] = ()  # of earlier attempts
+    slot_freed_by: str | None = None  # the attempt of which Rekognition has said that it ended
+    slot_freed_at: str | None = None
+    reason: str | None = None
+    start_errors: int = 0
+    polls: int = 0  # how often Rekognition was asked about the running attempt
+    lease_owner: str | None = None  # the invocation that is collecting, and until when that holds
+    lease_until: str | None = None
+    checkpoint: str | None = None
+    result_key: str | None = None
+    rows_key: str | None = None
+    detections: int | None = None
+    video_metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def token(self) -> str:
+        """The ClientRequestToken of this attempt."""
+        return analyses.attempt_token(self.job_id, self.attempt)
+
+    @property
+    def log_keys(self) -> dict[str, str]:
+        """What every log line about this job carries."""
+        return {"job_id": self.job_id, "bucket": self.bucket, "key": self.key}
+
+
+def new_job(upload: "Upload", analysis: str, parameters: Mapping[str, Any], now: float) -> Job:
+    """The job that does `analysis` on `upload`: WAITING, at the end of the backlog."""
+    job_id = analyses.job_id(upload.bucket, upload.key, upload.etag, analysis, parameters)
+    last = position(now, job_id)
+    return Job(
+        job_id=job_id,
+        state="WAITING",
+        bucket=upload.bucket,
+        key=upload.key,
+        etag=upload.etag,
+        analysis=analysis,
+        parameters=parameters,
+        size=upload.size,
+        uploaded_at=upload.uploaded_at,
+        sequencer=upload.sequencer,
+        version_id=upload.version_id,
+        position=last,
+        due_at=last,
+        state_since=iso(now),
+        registered_at=iso(now),
+    )
+
+
+def position(seconds: float, job_id: str) -> str:
+    """A position in the backlog: by time, and by id where two came in the same millisecond."""
+    return f"{iso(seconds)}#{job_id[:8]}"

@@ -1,0 +1,133 @@
+"""The real engines: one decode of a video, and everything that was asked of it looks on.
+
+``ANALYZERS`` is the list of what can look (analyzer.py), ``EXTRAS`` says which of it is installed on request only.
+Celebrities are in neither: there is no engine for them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any, cast
+
+from rekognition_local.engines import UNREADABLE, Outcome
+from rekognition_local.engines.analyzer import Analyzer
+from rekognition_local.engines.models import ModelMissing
+from rekognition_local.video import CannotAnalyse, Frame, Sample, Video
+
+#: analysis -> module:class. Imported when first asked for, so that an engine that isn't installed costs nothing.
+ANALYZERS: dict[str, str] = {
+    "face-detection": "rekognition_local.engines.faces:Faces",
+    "segment-detection": "rekognition_local.engines.segments:Segments",
+    "text-detection": "rekognition_local.engines.text:Text",
+    "face-search": "rekognition_local.engines.search:Search",
+    "label-detection": "rekognition_local.engines.labels:Labels",
+    "content-moderation": "rekognition_local.engines.moderation:Moderation",
+}
+#: analysis -> the extra that installs what its engine needs (a group in pyproject.toml).
+EXTRAS: dict[str, str] = {
+    "text-detection": "text",
+    "face-search": "search",
+    "label-detection": "labels",
+    "content-moderation": "moderation",
+}
+
+
+@dataclass(slots=True)
+class Look:
+    """One job's part in looking at a video."""
+
+    job_id: str
+    analysis: str
+    parameters: Mapping[str, Any]
+    rows: list[bytes] = field(default_factory=list)
+    failure: str | None = None
+    looker: Analyzer | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def see(self, sample: Sample) -> None:
+        if self.looker:
+            self._add(self.looker.see, sample)
+
+    def watch(self, frame: Frame) -> None:
+        if self.looker and self.looker.watches:
+            self._try(self.looker.watch, frame)
+
+    def finish(self, video: Video) -> None:
+        if self.looker:
+            self._add(self.looker.rows, video)
+        if self.looker:
+            self.extra = self._try(self.looker.extra, video) or {}
+
+    def _add[T](self, look: Callable[[T], list[dict[str, Any]]], at: T) -> None:
+        self.rows += [json.dumps(row, separators=(",", ":")).encode() for row in self._try(look, at) or ()]
+
+    def _try[T, R](self, look: Callable[[T], R], at: T) -> R | None:
+        try:
+            return look(at)
+        except Exception as error:  # one engine's trouble is not the others'
+            self.fail(f"The local engine for {self.analysis} failed: {error}")
+            return None
+
+    def fail(self, why: str) -> None:
+        self.failure, self.looker, self.rows = why, None, []
+
+    def outcome(self, video: Mapping[str, Any]) -> Outcome:
+        return Outcome(failure=self.failure) if self.failure else Outcome(self.rows, video, extra=self.extra)
+
+
+def look_at(
+    file: IO[bytes], looks: Sequence[Look], progress: Callable[[float], None], log: Callable[[str], None] = print
+) -> dict[str, Outcome]:
+    """Decode *file* once for all *looks*. Never raises: what goes wrong is each job's outcome.
+
+    *progress* is told how much is done, 0..1, after each sample; *log* why AWS would say that a file is no video.
+    """
+    for look in looks:
+        try:
+            look.looker = _looker(look.analysis, look.parameters)
+        except Exception as error:
+            look.fail(str(error))
+    metadata: dict[str, Any] = {}
+    try:
+        with Video(file) as video:
+            watchers = [look for look in looks if look.looker and look.looker.watches]
+
+            def watch(frame: Frame) -> None:
+                for look in watchers:
+                    look.watch(frame)
+
+            for sample in video.samples(watch if watchers else None):
+                for look in looks:
+                    look.see(sample)
+                progress(video.progress)
+            for look in looks:
+                look.finish(video)
+            metadata = video.metadata
+    except CannotAnalyse as reason:
+        log(f"not a video that can be analysed: {reason}")
+        for look in looks:
+            look.fail(look.failure or UNREADABLE)
+    return {look.job_id: look.outcome(metadata) for look in looks}
+
+
+def _looker(analysis: str, parameters: Mapping[str, Any]) -> Analyzer:
+    """Raises LookupError, ImportError or ModelMissing, with a text for a StatusMessage."""
+    place = ANALYZERS.get(analysis)
+    if place is None:
+        raise LookupError(f"There is no local engine for {analysis}.")
+    module, name = place.split(":")
+    try:
+        return cast(Analyzer, getattr(importlib.import_module(module), name)(parameters))
+    except (ImportError, ModelMissing) as error:
+        if analysis not in EXTRAS:
+            raise
+        raise ModelMissing(how_to_install(analysis, error)) from error
+
+
+def how_to_install(analysis: str, why: Exception) -> str:
+    """A StatusMessage for an analysis whose extra isn't installed."""
+    extra = EXTRAS[analysis]
+    return f"The local engine for {analysis} is not installed: make extras EXTRAS={extra} does that. ({why})"

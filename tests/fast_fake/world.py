@@ -1,0 +1,70 @@
+"""A ``tests.fake_aws.World`` on the stand-in."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from rekognition_local import Faults, RekognitionVideo, S3Objects, Simulated
+from tests.fake_aws import ENVIRONMENT, REGION, VirtualClock, World
+from tests.fast_fake.dynamodb import Table
+from tests.fast_fake.messages import SentMessages, bus
+from tests.fast_fake.rekognition import RekognitionClient
+from tests.fast_fake.s3 import Buckets
+
+Wrap = Callable[[str, Any], Any]
+"""Takes a service's name and a client the handlers will use, and gives the client they use instead."""
+
+
+@dataclass
+class StandInWorld(World):
+    """What `World` offers, and the stand-ins themselves."""
+
+    table: Table = field(default_factory=Table)
+    buckets: Buckets = field(default_factory=Buckets)
+    queue: SentMessages = field(default_factory=SentMessages)
+
+
+@contextmanager
+def standin_world(
+    engine: Any = None,
+    faults: Faults | None = None,
+    wrap: Wrap = lambda _, client: client,
+    clock: Any = None,
+    **environment: str,
+) -> Iterator[StandInWorld]:
+    """A world with nothing in it yet. `environment` overrides the functions' own, `clock` the virtual one."""
+    from lambdas import wiring
+
+    table, buckets, queue = Table(), Buckets(), SentMessages()
+    clock = clock or VirtualClock()
+    rekognition = RekognitionVideo(
+        engine=engine or Simulated(),
+        objects=S3Objects(buckets.client()),
+        faults=faults or Faults.off(),
+        clock=clock.now,
+    )
+    here = StandInWorld(
+        clock, rekognition, buckets.client(), table.client(), queue.client(), table=table, buckets=buckets, queue=queue
+    )
+    rekognition.publish = here.notifications.append
+    made = {"dynamodb": table.client(), "s3": buckets.client(), "sqs": queue.client(), "events": bus(here.take_events)}
+    clients: dict[Any, Any] = {name: wrap(name, client) for name, client in made.items()}
+    for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
+        client = RekognitionClient(rekognition, config.retries["total_max_attempts"], clock.sleep)
+        clients[id(config)] = wrap("rekognition", client)
+
+    settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": "finished", "AWS_DEFAULT_REGION": REGION, **environment}
+    parts = (wiring.settings, wiring.jobs, wiring.enqueuer, wiring.scheduler, wiring.collector)
+    with (
+        patch.dict(os.environ, settings),
+        patch.object(wiring, "clock", lambda: clock),
+        patch.object(wiring, "client", lambda service, config=None: clients[id(config) if config else service]),
+    ):
+        for part in parts:
+            part.cache_clear()
+        yield here
+    for part in parts:
+        part.cache_clear()
