@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 import boto3
 from moto import mock_aws
@@ -115,9 +115,13 @@ class World:
 
     def upload(self, key: str, body: bytes = b"a video", **metadata: str) -> dict[str, Any]:
         """Put an object and return S3's event record of it."""
-        etag = self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=metadata)["ETag"]
+        stored = self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=metadata)
         self.sequence += 1
-        return s3_record(self.bucket, key, etag, len(body), self.sequence)
+        return s3_record(self.bucket, key, stored["ETag"], len(body), self.sequence, stored.get("VersionId"))
+
+    def keep_versions(self) -> None:
+        """Have the videos' bucket keep versions from now on."""
+        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
 
     def drop(self, key: str, body: bytes = b"a video", **metadata: str) -> Any:
         """Upload a video and let the starting function hear of it."""
@@ -127,10 +131,19 @@ class World:
 
     def hear(self, *records: dict[str, Any]) -> Any:
         """Invoke the starting function with S3's event records, one a message."""
+        return self.hear_events(*map(s3_event, records))
+
+    def hear_events(self, *events: dict[str, Any]) -> Any:
+        """Invoke the starting function with events, one a message."""
         from lambdas import start_analysis
 
-        event = {"Records": [sqs_record(str(n), json.dumps({"Records": [r]})) for n, r in enumerate(records)]}
-        return self.invoke(start_analysis.handler, event)
+        records = [sqs_record(str(number), json.dumps(event)) for number, event in enumerate(events)]
+        return self.invoke(start_analysis.handler, {"Records": records})
+
+    def redeploy(self, **environment: str) -> None:
+        """Give the functions other settings; what runs meanwhile goes on with its own."""
+        os.environ.update(environment)
+        forget_parts(but_clients=True)
 
     def tick(self) -> None:
         """Invoke the starting function as the minute tick does."""
@@ -250,8 +263,54 @@ class World:
         return self.calls.get("StartFaceDetection", {}).get("ok", 0)
 
 
-def s3_record(bucket: str, key: str, etag: str, size: int, sequence: int) -> dict[str, Any]:
-    """One record of an S3 event notification (version 2.1)."""
+def forget_parts(*, but_clients: bool = False) -> None:
+    """Have the functions put their parts together anew, as a new execution environment does."""
+    from lambdas import wiring
+
+    for part in vars(wiring).values():
+        if hasattr(part, "cache_clear") and not (but_clients and part is wiring.client):
+            part.cache_clear()
+
+
+def s3_event(record: dict[str, Any]) -> dict[str, Any]:
+    """S3's event notification with one record."""
+    return {"Records": [record]}
+
+
+def eventbridge_event(record: dict[str, Any]) -> dict[str, Any]:
+    """What EventBridge delivers of the same upload (Amazon S3 User Guide, "EventBridge event message structure")."""
+    thing = record["s3"]["object"]
+    version = {"version-id": thing["versionId"]} if "versionId" in thing else {}
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": "123456789012",
+        "time": record["eventTime"].partition(".")[0] + "Z",
+        "region": REGION,
+        "resources": [f"arn:aws:s3:::{record['s3']['bucket']['name']}"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": record["s3"]["bucket"]["name"]},
+            "object": {
+                "key": unquote_plus(thing["key"]),
+                "size": thing["size"],
+                "etag": thing["eTag"],
+                "sequencer": thing["sequencer"],
+                **version,
+            },
+            "request-id": "N4N7GDK58NMKJ12R",
+            "requester": "123456789012",
+            "source-ip-address": "1.2.3.4",
+            "reason": "PutObject",
+        },
+    }
+
+
+def s3_record(bucket: str, key: str, etag: str, size: int, sequence: int, version: str | None = None) -> dict[str, Any]:
+    """One record of an S3 event notification (version 2.1); with `version` where the bucket keeps versions."""
+    kept = {"versionId": version} if version else {}
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -264,6 +323,7 @@ def s3_record(bucket: str, key: str, etag: str, size: int, sequence: int) -> dic
                 "size": size,
                 "eTag": etag.strip('"'),
                 "sequencer": f"{sequence:016X}",
+                **kept,
             },
         },
     }
@@ -302,10 +362,8 @@ def world(engine: Any = None, faults: Faults | None = None, **environment: str) 
         here = World(clock, rekognition, s3, dynamodb, sqs)
         rekognition.publish = here.notifications.append
         settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": queue, "AWS_DEFAULT_REGION": REGION, **environment}
-        parts = (wiring.settings, wiring.client, wiring.jobs, wiring.enqueuer, wiring.scheduler, wiring.collector)
         with patch.dict(os.environ, settings), patch.object(wiring, "clock", lambda: clock):
-            for part in parts:
-                part.cache_clear()
+            forget_parts()
             for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
                 attach(wiring.client("rekognition", config), rekognition)
             put: list[Mapping[str, Any]] = []
@@ -314,5 +372,4 @@ def world(engine: Any = None, faults: Faults | None = None, **environment: str) 
             bus.register("after-call.events.PutEvents", lambda parsed, **_: parsed.update(here.take_events(put)))
             bus.register("after-call.events.PutEvents", lambda **_: put.clear())
             yield here
-        for part in parts:
-            part.cache_clear()
+        forget_parts()

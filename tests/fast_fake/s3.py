@@ -57,7 +57,7 @@ class Buckets:
         self.versions: dict[tuple[str, str], list[Object]] = defaultdict(list)
         self.uploads: dict[str, Upload] = {}
         self._versioning: dict[str, str] = {}
-        self._made = 0
+        self._made = self._kept = 0
 
     def client(self) -> Client:
         """A client of the buckets."""
@@ -86,7 +86,7 @@ class Buckets:
         body = bytes(params.get("Body", b""))
         self._check(params, "PutObject")
         # Encrypted with a KMS key, equal bytes have another ETag each time, and it is no MD5.
-        drawn = f"{self._next()}".encode() if params.get("ServerSideEncryption") == "aws:kms" else b""
+        drawn = f"drawn {self._next()}".encode() if params.get("ServerSideEncryption") == "aws:kms" else b""
         return self._add(
             params["Bucket"],
             params["Key"],
@@ -105,7 +105,8 @@ class Buckets:
         """Add a version, as the bucket keeps versions; the part of S3's answer that tells of it."""
         body, etag, metadata, content_type, tags = made
         kept = self._versioning.get(bucket) == "Enabled"
-        version = Object(body, etag, metadata, content_type, f"version-{self._next()}" if kept else NULL, tags)
+        self._kept += kept
+        version = Object(body, etag, metadata, content_type, f"version-{self._kept}" if kept else NULL, tags)
         versions = self.versions[bucket, key]
         if not kept:
             versions[:] = [each for each in versions if each.version_id != NULL]

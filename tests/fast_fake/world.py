@@ -1,4 +1,4 @@
-"""A ``tests.fake_aws.World`` on the stand-in."""
+"""A ``tests.world.World`` on the stand-in."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
-from rekognition_local import Faults, RekognitionVideo, S3Objects, Simulated
-from tests.fake_aws import ENVIRONMENT, REGION, VirtualClock, World
-from tests.fast_fake.dynamodb import Table
-from tests.fast_fake.messages import SentMessages, bus
-from tests.fast_fake.rekognition import RekognitionClient
-from tests.fast_fake.s3 import Buckets
+from localcloud.rekognition import Faults, RekognitionVideo, S3Objects, Simulated
+from tests.standin.dynamodb import Table
+from tests.standin.messages import SentMessages, bus
+from tests.standin.rekognition import RekognitionClient
+from tests.standin.s3 import Buckets
+from tests.world import ENVIRONMENT, REGION, VirtualClock, World, forget_parts
 
 Wrap = Callable[[str, Any], Any]
 """Takes a service's name and a client the handlers will use, and gives the client they use instead."""
@@ -25,6 +25,30 @@ class StandInWorld(World):
     table: Table = field(default_factory=Table)
     buckets: Buckets = field(default_factory=Buckets)
     queue: SentMessages = field(default_factory=SentMessages)
+    _read: dict[str, tuple[Any, dict[str, Any]]] = field(default_factory=dict)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        jobs = [self._job(job_id, item) for job_id, item in self.table.items.items() if "state" in item]
+        return sorted(jobs, key=lambda job: (job["registered_at"], job["job_id"]))
+
+    def _job(self, job_id: str, item: Any) -> dict[str, Any]:
+        """An item as values; read once, as a write makes another item."""
+        from lambdas.jobs import _deserialize
+
+        known = self._read.get(job_id)
+        if known is None or known[0] is not item:
+            known = self._read[job_id] = (item, _deserialize(item))
+        return known[1]
+
+    def watch_writes(self, written: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
+        """Have `written` told of each write of a job: the job before and after, {} where there is none."""
+
+        def of_a_job(job_id: str, before: Any, after: Any) -> None:
+            if "state" in before or "state" in after:
+                was = self._job(job_id, before) if before else {}
+                written(was, self._job(job_id, after) if after else {})
+
+        self.table.written = of_a_job
 
 
 @contextmanager
@@ -57,14 +81,11 @@ def standin_world(
         clients[id(config)] = wrap("rekognition", client)
 
     settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": "finished", "AWS_DEFAULT_REGION": REGION, **environment}
-    parts = (wiring.settings, wiring.jobs, wiring.enqueuer, wiring.scheduler, wiring.collector)
     with (
         patch.dict(os.environ, settings),
         patch.object(wiring, "clock", lambda: clock),
         patch.object(wiring, "client", lambda service, config=None: clients[id(config) if config else service]),
     ):
-        for part in parts:
-            part.cache_clear()
+        forget_parts()
         yield here
-    for part in parts:
-        part.cache_clear()
+    forget_parts()

@@ -1,124 +1,335 @@
 """The machine that generates histories, and what it may do in each step."""
 
 import io
+import json
+import random
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
-from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lambdas.aws import multipart as streams, rekognition as rekognition_module
-from lambdas.aws.queue import QueueRefused
-from lambdas.aws.telemetry import logger
-from rekognition_local import Faults, Simulated
-from rekognition_local.engines import Work
-from rekognition_local.faults import Script
-from tests.fake_aws import s3_record
-from tests.fast_fake.world import StandInWorld, standin_world
-from tests.histories.promises import ENDS, QUIET, Broken, Truth, Upload, Watch, hold
-from tests.histories.trouble import AtOnce, Crash, Plan, Trouble
+from lambdas import analyses, rekognition as rekognition_module, streams, wiring
+from lambdas.analyses import CATALOGUE
+from lambdas.telemetry import logger
+from localcloud.rekognition import Faults, Simulated
+from localcloud.rekognition.engines import Work
+from localcloud.rekognition.faults import Script
+from tests.histories.promises import CONSERVING, ENDS, FINAL, OUR_TOPIC, QUIET, Broken, Truth, Upload, Watch, hold
+from tests.histories.settings import FACES, NONSENSE, PARAMETERS, TEXT, Choices
+from tests.histories.trouble import (
+    ARCHIVED,
+    BAD,
+    DISABLED_KEY,
+    OWN_KEY,
+    RIGHTS,
+    AtOnce,
+    BrokenWithin,
+    Burst,
+    Crash,
+    HandlersClock,
+    Invocation,
+    Plan,
+    Readable,
+    Trouble,
+)
+from tests.standin.rekognition import CALLER
+from tests.standin.world import StandInWorld, standin_world
+from tests.world import eventbridge_event, s3_event, s3_record
 
-KEYS = ("a.mp4", "a.mp4", "b.mp4")
+KEYS = ("a.mp4", "a.mp4", "b c+d.mp4", "é.mp4")
 CONTENTS = (b"1", b"1", b"22", b"22", b"333", b"4444", b"")
 # By size of the content: what its job takes (seconds) and finds. Pages hold 10 rows here, and parts 6,000 bytes.
 SECONDS = {0: 1.0, 1: 1.0, 2: 45.0, 3: 400.0, 4: 5.0}
 DETECTIONS = {0: 0, 1: 0, 2: 7, 3: 45, 4: 120}
 PAGE_ROWS, PART = 10, 6000
 
-MEANWHILE = ("tick", "uploads", "slot", "finished", "upload")
-
-_somewhere = st.one_of(st.integers(1, 10), st.integers(1, 40))
-plans = st.one_of(
-    st.none(),
-    st.builds(Plan, at=_somewhere, kind=st.sampled_from(("crash before", "crash after"))),
-    st.builds(Plan, at=_somewhere, kind=st.sampled_from(("error before", "error after"))),
-    st.builds(
-        Plan,
-        at=_somewhere,
-        kind=st.just("meanwhile"),
-        meanwhile=st.sampled_from(MEANWHILE),
-        choice=st.integers(0, 30),
-    ),
+# How a video is uploaded: what its uploader asks for (in metadata, or in a tag), how it is encrypted, what is wrong.
+PLAIN: dict[str, Any] = {}
+KINDS: tuple[dict[str, Any], ...] = (
+    *[PLAIN] * 9,
+    {"kms": True},
+    {"words": f"{TEXT} {FACES}"},
+    {"words": TEXT},
+    {"words": "none"},
+    {"words": NONSENSE},
+    {"words": TEXT, "by_tag": True},
+    {"bad": OWN_KEY, "kms": True},
+    {"bad": DISABLED_KEY, "kms": True},
+    {"bad": ARCHIVED},
 )
+
+SETTINGS = (
+    Choices(),
+    Choices(uploads="both"),
+    Choices((FACES, TEXT), uploads="metadata"),
+    Choices((TEXT,), allowed=(TEXT,)),
+    Choices((TEXT,), allowed=(FACES,), uploads="both"),
+    Choices(cap=1),
+    Choices((FACES, TEXT), cap=2),
+)
+
+MEANWHILE = ("tick", "uploads", "slot", "finished", "upload", "again", "delete", "rights", "settings", "pause")
+OPERATIONS = ("", "", "Start", "Start", "HeadObject", "PutEvents", "PutObject", "UpdateItem", "Complete", "Get", "Send")
+
+# Drawn beforehand, from the simple to the rare: a history draws one of them, which is most of what generating costs.
+_dice = random.Random(8)
+
+
+# Moments that chance alone would seldom hit.
+AIMED = (
+    # A job is over before its start is on record.
+    Plan(1, "meanwhile after", "Start", meanwhile="finished", choice=-1, seconds=2.0),
+    # A video is uploaded again while its job is being rejected.
+    Plan(1, "meanwhile", "PutEvents", meanwhile="again"),
+    Plan(1, "in part", "Send"),
+    Plan(1, "in part", "PutEvents"),
+    # Another invocation claims what was just found.
+    Plan(1, "meanwhile after", "Query", meanwhile="tick"),
+    # A collector is so slow that another one takes over.
+    Plan(3, "meanwhile", "Get", meanwhile="finished", choice=-1, seconds=100.0),
+)
+
+
+def _plan() -> Plan:
+    somewhere = _dice.randint(1, _dice.choice((10, 40)))
+    on = _dice.choice(OPERATIONS)
+    what = _dice.random()
+    if what < 0.45:
+        kind = _dice.choice(("crash before", "crash after", "error before", "error after"))
+        return Plan(somewhere, kind, on, code=_dice.choice(("down", "down", "denied", "slow", "invalid")))
+    if what < 0.8:
+        kind = _dice.choice(("meanwhile", "meanwhile", "meanwhile after"))
+        seconds = _dice.choice((0.0, 3.0, 6.0, 100.0))
+        return Plan(somewhere, kind, on, "", _dice.choice(MEANWHILE), _dice.randint(0, 30), seconds)
+    return _dice.choice(AIMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a history begins with.
+
+    Attributes:
+        call_seconds: that each call takes.
+        page_seconds: that each page of results takes.
+        skew: seconds that the collecting function's clock is ahead.
+        may_crowd: whether there may be many uploads at once.
+    """
+
+    choices: Choices = SETTINGS[0]
+    max_running: int = 1
+    page_seconds: float = 0.1
+    call_seconds: float = 0.02
+    skew: float = 0.0
+    versioning: bool = False
+    may_crowd: bool = False
+    faults: Mapping[str, float] = field(default_factory=dict)
+
+
+CHANCES = ("fail_passing", "fail_lasting", "notify_dropped", "notify_late", "notify_twice")
+
+
+def _given() -> Given:
+    return Given(
+        _dice.choice((*SETTINGS[:1] * 4, *SETTINGS)),
+        _dice.choice((1, 2, 3, 25)),
+        _dice.choice((0.1, 12.0)),
+        _dice.choice((0.02, 0.02, 0.7)),
+        _dice.choice((0.0, 0.0, -4.0, 4.0)),
+        _dice.random() < 0.5,
+        _dice.random() < 0.1,
+        {"seed": _dice.randint(0, 1000), **{name: _dice.choice((0.0, 0.0, 0.3)) for name in CHANCES}},
+    )
+
+
+plans = st.sampled_from([None] * 800 + [_plan() for _ in range(1600)])
+beginnings = st.sampled_from([Given(), *[_given() for _ in range(1500)]])
+ways = st.sampled_from([(1, False), (1, True), (1, False), (1, True), (2, False), (2, True)])
 some = st.integers(0, 5)
-chances = st.sampled_from((0.0, 0.0, 0.3))
 
 
 class Histories(RuleBasedStateMachine):
     """One history. Ends with a drain: troubles off, everything delivered, until all is at rest."""
 
-    can_lag = True  # whether the table's indexes can be told to stay behind
+    # What the world does not do to the handlers (yet). A bucket that stops keeping versions: the same content uploaded
+    # then has no version, and its job stays with the former one.
+    spared: frozenset[str] = frozenset({"suspended"})
+    on_the_standin = True  # whose indexes lag, whose writes are watched, and whose S3 has conflicts and KMS keys
 
     def __init__(self) -> None:
         super().__init__()
         self._stack = ExitStack()
         self.broken = True  # until there is something to end well
 
-    @initialize(
-        max_running=st.integers(1, 3),
-        cap=st.sampled_from((0, 0, 0, 1)),
-        page_seconds=st.sampled_from((0.1, 12.0)),
-        seed=st.integers(0, 1000),
-        passing=chances,
-        lasting=chances,
-        dropped=chances,
-        late=chances,
-        twice=chances,
-    )
-    def begin(self, max_running: int, cap: int, page_seconds: float, seed: int, **chance: float) -> None:
+    @initialize(given=beginnings)
+    def begin(self, given: Given) -> None:
         """A world of its own for each history."""
-        faults = Faults.off(
-            max_running=max_running,
-            seed=seed,
-            fail_passing=chance["passing"],
-            fail_lasting=chance["lasting"],
-            notify_dropped=chance["dropped"],
-            notify_late=chance["late"],
-            notify_twice=chance["twice"],
-        )
+        faults = Faults.off(max_running=given.max_running, **given.faults)  # type: ignore[arg-type]
         logger.setLevel("CRITICAL")
         self._stack.callback(logger.setLevel, "INFO")
         self._stack.enter_context(redirect_stdout(io.StringIO()))  # metrics
+        self._stack.enter_context(patch.object(logger, "exception", self._logged))
         self._stack.enter_context(patch.object(rekognition_module, "ThreadPoolExecutor", AtOnce))
         self._stack.enter_context(patch.object(rekognition_module, "PAGE_ROWS", PAGE_ROWS))
         self._stack.enter_context(patch.object(streams, "PART", PART))
         engine = Simulated(seconds=_seconds, detections=_detections)
-        self.trouble: Trouble = Trouble(None, self._meanwhile, page_seconds)  # type: ignore[arg-type]
-        self.world = self._world(engine, faults, cap)
+        self.trouble: Trouble = Trouble(None, self._meanwhile, given.page_seconds, given.call_seconds)  # type: ignore[arg-type]
+        self.truth = Truth(epochs=[given.choices])
+        self.world = self._world(engine, faults)
         self.trouble.clock = self.world.clock
-        self.truth = Truth()
-        self.watch = Watch(self.world, self.truth, cap)
-        self.paused = False
-        self.uploads: list[dict[str, Any]] = []  # S3's records, in the uploads queue
+        clock = HandlersClock(self.world.clock, self.trouble.running)
+        self._stack.enter_context(patch.object(wiring, "clock", lambda: clock))
+        self.world.rekognition.objects = Readable(self.world.rekognition.objects, self.trouble.revoked)
+        self.watch = Watch(self.world, self.truth, self.trouble)
+        self.watch.most_slots = given.max_running
+        self.trouble.observe = self.watch.before_a_call
+        self.trouble.refuse_event = self._refuse_event
+        if self.on_the_standin:
+            self.world.watch_writes(self.watch.written)
+        self.skew = 0.0 if "skew" in self.spared else given.skew  # of the collecting function's clock
+        self.versioning = False
+        if given.versioning:
+            self._version(True)
+        self.may_crowd = given.may_crowd
+        self.paused = self.waited = False
+        self.uploads: list[tuple[dict[str, Any], bool]] = []  # S3's records, in the uploads queue; by EventBridge?
         self.slots: list[str] = []  # notifications on their way to the starting function
         self.finished: list[str] = []  # in the finished queue
+        self.heard: set[str] = set()  # notifications that the starting function was told of
         self.broken = False
 
-    def _world(self, engine: Any, faults: Faults, cap: int) -> StandInWorld:
+    def _world(self, engine: Any, faults: Faults) -> StandInWorld:
         return self._stack.enter_context(
-            standin_world(engine, faults, wrap=self.trouble.wrap, MAX_RUNNING_JOBS=str(cap))
+            standin_world(engine, faults, wrap=self.trouble.wrap, **self.truth.choices.environment)
         )
 
     # what people do
 
-    @rule(key=st.sampled_from(KEYS), content=st.sampled_from(CONTENTS), copies=st.sampled_from((1, 1, 2)))
-    def upload(self, key: str, content: bytes, copies: int) -> None:
+    @rule(
+        key=st.sampled_from(KEYS),
+        content=st.sampled_from(CONTENTS),
+        kind=st.sampled_from(KINDS),
+        way=ways,
+    )
+    def upload(
+        self, key: str, content: bytes, kind: dict[str, Any] = PLAIN, way: tuple[int, bool] = (1, False)
+    ) -> None:
         """A new video, the same again, or another under the same key."""
-        etag = self.world.s3.put_object(Bucket="videos", Key=key, Body=content)["ETag"]
+        if kind.get("bad") in self.spared:
+            kind = PLAIN
+        words, by_tag, bad = kind.get("words"), kind.get("by_tag", False), kind.get("bad")
+        labels = ({BAD: bad} if bad else {}) | ({"analyses": words} if words and not by_tag else {})
+        more = ({"Tagging": f"analyses={words}"} if by_tag else {}) | (
+            {"ServerSideEncryption": "aws:kms"} if kind.get("kms") and self.on_the_standin else {}
+        )
+        answer = self.world.s3.put_object(Bucket="videos", Key=key, Body=content, Metadata=labels, **more)
         self.world.sequence += 1
-        done = Upload(key, etag.strip('"'), len(content), self.world.sequence)
-        self.truth.uploads.append(done)
-        self.truth.standing[key] = done
-        self.uploads += [s3_record("videos", key, etag, len(content), done.sequence)] * copies
+        version = answer.get("VersionId") if self.versioning else None
+        done = Upload(
+            key,
+            answer["ETag"].strip('"'),
+            len(content),
+            self.world.sequence,
+            len(self.truth.epochs) - 1,
+            version,
+            words,
+            by_tag,
+            bad,
+        )
+        self.truth.uploaded(done)
+        record = s3_record("videos", key, answer["ETag"], len(content), done.sequence, version)
+        copies, by_eventbridge = way
+        self.uploads += [(record, by_eventbridge)] * copies
 
-    @rule(key=st.sampled_from(KEYS))
-    def delete(self, key: str) -> None:
-        """The video goes."""
-        self.world.s3.delete_object(Bucket="videos", Key=key)
-        self.truth.standing.pop(key, None)
+    @precondition(lambda self: self.truth.uploads)
+    @rule(at=some, plan=plans)
+    def again(self, at: int, plan: Plan | None) -> None:
+        """A video is uploaded once more as it was, though another may have been there since."""
+        was = self.truth.uploads[at % len(self.truth.uploads)]
+        body = next(content for content in CONTENTS if len(content) == was.size)
+        self.upload(was.key, body, {"words": was.words, "by_tag": was.by_tag, "bad": was.bad, "kms": bool(was.bad)})
+        self.hear(len(self.uploads) - 1, 1, False, plan)
+
+    @rule(key=st.sampled_from(KEYS), version=st.booleans())
+    def delete(self, key: str, version: bool = False) -> None:
+        """The video goes: where the bucket keeps versions, behind a marker, or its newest version for good."""
+        if not self.truth.of_key(key):
+            return
+        newest = self.truth.standing.pop(key, None)
+        if version and newest and newest.version:
+            self.world.s3.delete_object(Bucket="videos", Key=key, VersionId=newest.version)
+            del self.truth.versions[key, newest.version]
+        else:
+            self.world.s3.delete_object(Bucket="videos", Key=key)
+
+    @precondition(lambda self: self.may_crowd)
+    @rule(number=st.sampled_from((12, 20)), gone=st.booleans())
+    def crowd(self, number: int, gone: bool) -> None:
+        """Many small videos at once, some of which are deleted before their turn."""
+        self.may_crowd = False
+        for n in range(number):
+            self.upload(f"crowd/{n}.mp4", b"1")
+        if gone:
+            for n in range(1, number):
+                self.delete(f"crowd/{n}.mp4")
+        while self.uploads:
+            self.hear(0, 10, False)
+
+    # what operators do, and others in the account
+
+    @rule(choices=st.sampled_from(SETTINGS))
+    def redeploy(self, choices: Choices) -> None:
+        """Other settings."""
+        if "settings" in self.spared:
+            return
+        if choices != self.truth.choices:
+            if not self.truth.choices.cap:
+                self.truth.capped_at = self.world.clock.now()
+            self.truth.epochs.append(choices)
+            self.world.redeploy(**choices.environment)
+
+    @rule(right=st.sampled_from(RIGHTS))
+    def revoke(self, right: str) -> None:
+        """A right is taken away."""
+        if right in self.spared:
+            return
+        self.trouble.revoked.add(right)
+
+    @precondition(lambda self: self.trouble.revoked)
+    @rule()
+    def restore(self) -> None:
+        """All rights are given back."""
+        self.trouble.revoked.clear()
+
+    @rule(most=st.sampled_from((1, 2, 3, 25)))
+    def quota(self, most: int) -> None:
+        """Rekognition's quota changes."""
+        self.watch.most_slots = max(self.watch.most_slots, most)
+        self.world.rekognition.set_faults({"max_running": most})
+
+    @precondition(lambda self: self.truth.standing)
+    @rule(at=some, analysis=st.sampled_from((FACES, TEXT)), attempt=st.sampled_from((0, 1, 1, 2)))
+    def another_stack(self, at: int, analysis: str, attempt: int) -> None:
+        """A second stack of this account takes a slot: with a token of its own, or with one that is ours too, as it
+        names jobs as we do."""
+        keys = sorted(self.truth.standing)
+        upload = self.truth.standing[keys[at % len(keys)]]
+        if not upload.size or upload.bad or "another stack" in self.spared:
+            return
+        tag = upload.job_id(analysis)
+        request = {
+            "Video": {"S3Object": {"Bucket": "videos", "Name": upload.key}},
+            "ClientRequestToken": analyses.attempt_token(tag, attempt) if attempt else f"other-{self.world.sequence}",
+            "NotificationChannel": {"SNSTopicArn": OUR_TOPIC + "-of-the-other", "RoleArn": "arn:aws:iam::1:role/other"},
+            "JobTag": tag,
+            **{name: value for name, value in PARAMETERS[analysis].items() if name in CATALOGUE[analysis].start},
+        }
+        target = f"RekognitionService.{CATALOGUE[analysis].start_operation}"
+        self.world.rekognition.handle(target, json.dumps(request).encode(), CALLER)
 
     # what AWS delivers
 
@@ -128,20 +339,25 @@ class Histories(RuleBasedStateMachine):
         """A batch of uploads, in any order, perhaps once more later."""
         at %= len(self.uploads)
         taken, self.uploads = self.uploads[at : at + batch], self.uploads[:at] + self.uploads[at + batch :]
-        answer = self._invoke(lambda: self.world.hear(*taken), plan, 60)
+        events = [eventbridge_event(record) if by_eventbridge else s3_event(record) for record, by_eventbridge in taken]
+        answer, invocation = self._invoke(lambda: self.world.hear_events(*events), plan, 60)
         failed = (
             range(len(taken)) if answer is None else [int(f["itemIdentifier"]) for f in answer["batchItemFailures"]]
         )
         self.uploads += taken if again else [taken[number] for number in failed]
-        if plan is None:
-            hold(QUIET, not failed, f"sent back {taken}")
+        if answer is not None:
+            hold(QUIET, not failed or invocation.explained, f"sent back {taken}: {invocation.met}")
 
     @precondition(lambda self: self.slots)
     @rule(at=some, again=st.booleans(), plan=plans)
     def hear_of_a_slot(self, at: int, again: bool, plan: Plan | None = None) -> None:
         """A notification to the starting function. If that fails, Lambda would repeat it; the tick heals it too."""
         message = self.slots.pop(at % len(self.slots))
-        self._invoke(lambda: self.world.slot_free(message), plan, 60)
+        before = self.watch.may_start() if plan is None and self._calm() and not self.paused else 0
+        _, invocation = self._invoke(lambda: self.world.slot_free(message), plan, 60)
+        if before and not invocation.met and not invocation.full and message not in self.heard:
+            hold(CONSERVING, self.watch.may_start() < before, f"a slot is free, and none of {before} was started")
+        self.heard.add(message)
         if again:
             self.slots.append(message)
 
@@ -150,9 +366,14 @@ class Histories(RuleBasedStateMachine):
     def hear_of_an_end(self, at: int, again: bool, seconds: float, plan: Plan | None = None) -> None:
         """A message to the collecting function, which may have little time."""
         message = self.finished.pop(at % len(self.finished))
-        answer = self._invoke(lambda: self.world.collect(message, seconds), plan, seconds)
-        if again or answer is None or answer["batchItemFailures"]:
+        answer, invocation = self._invoke(lambda: self.world.collect(message, seconds), plan, seconds, self.skew)
+        failed = answer is None or answer["batchItemFailures"]
+        if again or failed:
             self.finished.append(message)
+        if answer is not None:
+            hold(QUIET, not failed or invocation.explained, f"sent back {message}: {invocation.met}")
+            if not invocation.met and plan is None:
+                self.watch.after_a_clean_collection(message)
 
     @precondition(lambda self: self.slots or self.finished)
     @rule(at=some)
@@ -164,30 +385,40 @@ class Histories(RuleBasedStateMachine):
     @rule(plan=plans)
     def tick(self, plan: Plan | None = None) -> None:
         """The minute is over."""
-        calm = self._calm(plan)
-        self._invoke(self.world.tick, plan, 60)
+        calm = plan is None and not self.paused and self._calm()
+        due = self.watch.due() if calm else frozenset()
+        _, invocation = self._invoke(self.world.tick, plan, 60)
         if calm:
-            self.watch.after_a_calm_tick(self.paused)
+            self.watch.after_a_calm_tick(due, full=invocation.full)
 
-    def _calm(self, plan: Plan | None) -> bool:
-        faults = self.world.rekognition.faults
-        return (
-            plan is None
-            and not (self.can_lag and self.world.table.lagging)
-            and not faults.outage
-            and not len(self.world.rekognition._script)
+    def _calm(self) -> bool:
+        rekognition, trouble = self.world.rekognition, self.trouble
+        lagging = self.on_the_standin and (self.world.table.lagging or self.world.buckets.conflicts)
+        slow = trouble.call_seconds > 0.1  # one tick is too short for all
+        return not (
+            lagging
+            or slow
+            or rekognition.faults.outage
+            or len(rekognition._script)
+            or trouble.revoked
+            or trouble.bursts
+            or trouble.partial
+            or self.world.events_to_refuse
         )
 
     # what goes wrong
 
-    @rule(what=st.sampled_from(("pause", "outage", "lag")), on=st.booleans())
+    @rule(what=st.sampled_from(("pause", "outage", "lag", "versions")), on=st.booleans())
     def switch(self, what: str, on: bool) -> None:
-        """Starting is paused; Rekognition is down; the table's indexes stay behind. Or no longer."""
+        """Starting is paused; Rekognition is down; the table's indexes stay behind. Or no longer. The videos' bucket
+        keeps versions from now on, or no new ones."""
         if what == "pause":
             self._pause(on)
         elif what == "outage":
             self.world.rekognition.set_faults({"outage": on})
-        elif self.can_lag:
+        elif what == "versions":
+            self._version(on)
+        elif self.on_the_standin:
             self.world.table.lagging = on
 
     @rule(
@@ -198,9 +429,58 @@ class Histories(RuleBasedStateMachine):
     )
     def refuse(self, operation: str, code: str, times: int, carried_out: bool) -> None:
         """The next calls of Rekognition end in an error, though perhaps they were carried out."""
-        if carried_out:
-            self.watch.cap_may_slip = True  # a start whose answer was lost runs, and nobody can know
         self.world.rekognition.inject(operation, code, times=times, carried_out=carried_out)
+
+    @rule(
+        where=st.sampled_from(
+            (
+                ("rekognition", "Start"),
+                ("rekognition", "Start"),
+                ("rekognition", "Get"),
+                ("s3", "HeadObject"),
+                ("s3", ""),
+                ("dynamodb", ""),
+                ("sqs", ""),
+                ("events", ""),
+            )
+        ),
+        code=st.sampled_from(("denied", "invalid", "slow", "down")),
+        times=st.sampled_from((1, 1, 2, 4)),
+    )
+    def burst(self, where: tuple[str, str], code: str, times: int) -> None:
+        """The next calls of a service are refused."""
+        if code in self.spared or where[0] in self.spared:
+            return
+        self.trouble.bursts.append(Burst(*where, code, times))
+
+    @rule(what=st.sampled_from(("events", "messages", "conflicts")), times=st.sampled_from((1, 1, 2, 6)))
+    def half(self, what: str, times: int) -> None:
+        """Entries of PutEvents and messages of a batch fail, though the call succeeds; writes meet a 409."""
+        if what in self.spared:
+            return
+        if what == "events":
+            self.world.events_to_refuse = times
+        elif what == "messages":
+            self.trouble.partial = times
+        elif self.on_the_standin:
+            self.world.buckets.conflicts = times
+
+    @precondition(lambda self: any(job["state"] == "WAITING" for job in self.world.jobs()))
+    @rule(then=st.sampled_from(("delete", "again", "replace", "nothing")), at=some)
+    def lose_a_start(self, then: str, at: int) -> None:
+        """A start is carried out and its answer lost; and then its video goes, or comes again."""
+        waiting = [job for job in self.world.jobs() if job["state"] == "WAITING"]
+        for name in PARAMETERS:
+            self.world.rekognition.inject(CATALOGUE[name].start_operation, "InternalServerError", carried_out=True)
+        self.tick()
+        upload = next((u for u in self.truth.uploads if u.key == waiting[at % len(waiting)]["key"]), None)
+        if upload is None or then == "nothing":
+            return
+        if then == "delete":
+            self.delete(upload.key, version=True)
+        else:
+            self.upload(upload.key, b"1" * upload.size if then == "again" else b"333")
+            self.hear(len(self.uploads) - 1, 1, False)
 
     @rule(seconds=st.sampled_from((1.0, 10.0, 61.0, 61.0, 130.0, 600.0, 3700.0)))
     def time(self, seconds: float) -> None:
@@ -208,77 +488,117 @@ class Histories(RuleBasedStateMachine):
         self.world.pass_time(seconds)
         self._collect_messages()
 
-    @precondition(lambda self: self.finished)
+    @precondition(lambda self: self.finished and not self.waited)
     @rule(days=st.sampled_from((1, 2, 8)))
     def days(self, days: int) -> None:
-        """Days pass in which nothing is delivered but the tick."""
-        if self.can_lag:
+        """Days pass in which nothing is delivered but the tick. Once in a history: it is the longest step."""
+        self.waited = True
+        if self.on_the_standin:
             self.world.table.lagging = False  # an index is behind by moments
         for _ in range(12 * days):
             self.world.pass_time(7201.0)
             self._collect_messages()
             self.tick()
 
-    def _pause(self, paused: bool) -> None:
-        """The operator's switch."""
-        from lambdas import wiring
+    def _refuse_event(self) -> None:
+        self.world.events_to_refuse += 1
 
+    def _version(self, on: bool) -> None:
+        if self.versioning != on and ("versions" if on else "suspended") not in self.spared:
+            self.versioning = on
+            status = {"Status": "Enabled" if on else "Suspended"}
+            self.world.s3.put_bucket_versioning(Bucket="videos", VersioningConfiguration=status)
+
+    def _pause(self, paused: bool) -> None:
+        """The operator's switch. (A CLI's rights are its own.)"""
         if paused != self.paused:
+            revoked, bursts = set(self.trouble.revoked), self.trouble.bursts
+            self.trouble.revoked.clear()
+            self.trouble.bursts = []
             self.paused = paused
             self._invoke(lambda: wiring.jobs().pause(paused), None, 60)
+            self.trouble.revoked.update(revoked)
+            self.trouble.bursts = bursts
 
     # how it is done
 
-    def _invoke(self, work: Any, plan: Plan | None, seconds: float) -> Any:
-        """Run a function; None if it died."""
-        from tests.histories.trouble import Invocation
-
-        if plan and plan.kind != "meanwhile":
-            self.watch.cap_may_slip = True
-        self.trouble.running.append(Invocation(plan, self.world.clock.now() + seconds))
+    def _invoke(
+        self, work: Callable[[], Any], plan: Plan | None, seconds: float, skew: float = 0.0
+    ) -> tuple[Any, Invocation]:
+        """Run a function; its answer (None if it died), and how it went."""
+        running, deadline = self.trouble.running, self.world.clock.now() + seconds
+        owner = f"invocation-{self.world.invocations + 1}"
+        if plan and plan.code in self.spared:
+            plan = None
+        invocation = Invocation(plan, deadline, self.truth.choices, owner, skew, paused=self.paused)
+        running.append(invocation)
         try:
-            answer = work()
-        except Crash:
-            self.watch.cap_may_slip = True
-            return None
-        except (ClientError, BotoCoreError, QueueRefused) as error:
-            hold(QUIET, self._troubled(), repr(error))
-            return None
-        except Broken:
+            return work(), invocation
+        except Crash as crash:
+            invocation.met.append(("lambda", "", str(crash)))
+            hold(QUIET, plan or invocation.met[1:] or seconds != 60, f"{crash}, and for no reason")
+            return None, invocation
+        except BrokenWithin as within:
+            if len(running) > 1:
+                raise
+            raise within.broken from within
+        except AssertionError:
             raise
         except Exception as error:
-            raise Broken(QUIET, repr(error)) from error
+            if not invocation.explained:
+                raise Broken(QUIET, f"{error!r}, and met {invocation.met}") from error
+            return None, invocation
         finally:
-            self.trouble.running.pop()
+            if invocation.met or plan:
+                self.watch.calm_ticks = 0
+            running.pop()
             self._collect_messages()
-        return answer
 
-    def _troubled(self) -> bool:
-        return any(invocation.plan for invocation in self.trouble.running)
+    def _logged(self, *_: Any, **__: Any) -> None:
+        """A handler logs an error and goes on."""
+        error, invocation = sys.exc_info()[1], self.trouble.running[-1]
+        if not invocation.explained:
+            raise BrokenWithin(Broken(QUIET, f"logged {error!r}, and met {invocation.met}"))
 
     def _meanwhile(self, plan: Plan) -> None:
-        """Somebody else gets in between two calls, perhaps after a while: a long one for a call, not for a network."""
-        self.world.pass_time(3.0 * (plan.choice % 3))
+        """Others get in between two calls, perhaps after a while."""
+        self.world.pass_time(plan.seconds)
         self._collect_messages()
-        if plan.meanwhile == "tick":
-            self._invoke(self.world.tick, None, 60)
-        elif plan.meanwhile == "uploads" and self.uploads:
-            self.hear(plan.choice, 1, False)
-        elif plan.meanwhile == "slot" and self.slots:
-            self.hear_of_a_slot(plan.choice, True)
-        elif plan.meanwhile == "finished" and self.finished:
-            self.hear_of_an_end(plan.choice, True, 75.0)
-        elif plan.meanwhile == "upload":
-            self.upload(KEYS[plan.choice % len(KEYS)], CONTENTS[plan.choice % len(CONTENTS)], 1)
-            self.hear(len(self.uploads) - 1, 1, False)
+        match plan.meanwhile:
+            case "tick":
+                self._invoke(self.world.tick, None, 60)
+            case "uploads" if self.uploads:
+                self.hear(plan.choice, 1, False)
+            case "slot" if self.slots:
+                self.hear_of_a_slot(plan.choice, True)
+            case "finished" if self.finished:
+                self.hear_of_an_end(plan.choice, True, 75.0)
+            case "upload":
+                self.upload(KEYS[plan.choice % len(KEYS)], CONTENTS[plan.choice % len(CONTENTS)])
+                self.hear(len(self.uploads) - 1, 1, False)
+            case "again":
+                uploads = [n for n, each in enumerate(self.truth.uploads) if each.key == self.trouble.last_key]
+                if uploads:
+                    self.again(uploads[-1], None)
+            case "delete":
+                self.delete(KEYS[plan.choice % len(KEYS)], plan.choice % 2 == 0)
+            case "rights" if self.trouble.revoked:
+                self.restore()
+            case "rights":
+                self.revoke(RIGHTS[plan.choice % len(RIGHTS)])
+            case "settings":
+                self.redeploy(SETTINGS[plan.choice % len(SETTINGS)])
+            case "pause":
+                self._pause(not self.paused)
 
     def _collect_messages(self) -> None:
         """Put what is on its way where it can be delivered from, in any order."""
         self.world.rekognition.run_due()
         while self.world.notifications:
-            message = self.world.notifications.pop(0).message
-            self.slots.append(message)
-            self.finished.append(message)
+            notification = self.world.notifications.pop(0)
+            if notification.topic_arn == OUR_TOPIC:
+                self.slots.append(notification.message)
+                self.finished.append(notification.message)
         self.finished += self.world.messages()
 
     @invariant()
@@ -302,17 +622,26 @@ class Histories(RuleBasedStateMachine):
     def _drain(self) -> None:
         self.world.rekognition._script = Script()
         self.world.rekognition.set_faults({"outage": False})
-        if self.can_lag:
+        self.trouble.revoked.clear()
+        self.trouble.bursts.clear()
+        self.trouble.partial = self.world.events_to_refuse = 0
+        if self.on_the_standin:
             self.world.table.lagging = False
+            self.world.buckets.conflicts = 0
         self._pause(False)
+        if self.trouble.suspected:
+            # A success shows that what was met before was not the account's.
+            self.upload("good.mp4", b"1")
+            if self.truth.choices.uploads != "none":
+                self.upload("good too.mp4", b"1", {"words": " ".join(self.truth.choices.allowed)})
         for minute in range(400):
             self._deliver_all()
-            # For ten minutes as the clock has it, then faster: the longest anybody waits is an hour.
+            # For ten minutes as the clock has it, then faster: the longest a job is put off is an hour.
             self.world.pass_time(60 if minute < 10 else 400)
             self._collect_messages()
             self.tick()
             self._deliver_all()
-            if all(job["state"] in ("SUCCEEDED", "FAILED", "REJECTED") for job in self.world.jobs()):
+            if all(job["state"] in FINAL for job in self.world.jobs()):
                 return
             self.watch.after_a_step()
         raise Broken(ENDS, self.world.jobs())

@@ -1,12 +1,15 @@
 """The same histories on moto: they hold the stand-in to what moto does."""
 
 import json
+from itertools import count
 from typing import Any
 from unittest.mock import patch
 
-from tests.fake_aws import World, world
-from tests.fast_fake.rekognition import RekognitionClient
+import moto.s3.models
+
 from tests.histories.machine import Histories
+from tests.standin.rekognition import RekognitionClient
+from tests.world import World, forget_parts, world
 
 
 class OnTheStandIn(Histories):
@@ -16,7 +19,7 @@ class OnTheStandIn(Histories):
         left_behind: one text a history.
     """
 
-    can_lag = False  # moto's indexes can't
+    on_the_standin = False  # moto's indexes can't lag, and its S3 knows neither conflicts nor the ETags of KMS keys
     left_behind: list[str]
 
     def _drain(self) -> None:
@@ -24,22 +27,37 @@ class OnTheStandIn(Histories):
         self.left_behind.append(_look(self.world))
 
 
+class Drawn:
+    """Stands for moto's dice where S3 is made of them: versions have numbers, as on the stand-in."""
+
+    def __init__(self, dice: Any) -> None:
+        self._dice = dice
+        self._versions = count(1)
+
+    def uuid4(self) -> str:
+        """The next version's id."""
+        return f"version-{next(self._versions)}"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dice, name)
+
+
 class OnMoto(OnTheStandIn):
     """The same on moto. Rekognition's client is the stand-in's here too: botocore's pauses are real, and drawn."""
 
-    def _world(self, engine: Any, faults: Any, cap: int) -> Any:
+    def _world(self, engine: Any, faults: Any) -> Any:
         from lambdas import wiring
 
         self._stack.enter_context(patch("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1))  # as small as the machine's parts
-        here = self._stack.enter_context(world(engine, faults, MAX_RUNNING_JOBS=str(cap)))
+        self._stack.enter_context(patch("moto.s3.models.random", Drawn(moto.s3.models.random)))
+        here = self._stack.enter_context(world(engine, faults, **self.truth.choices.environment))
         clients: dict[Any, Any] = {
             name: self.trouble.wrap(name, wiring.client(name)) for name in ("dynamodb", "s3", "sqs", "events")
         }
         for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
             client = RekognitionClient(here.rekognition, config.retries["total_max_attempts"], here.clock.sleep)
             clients[id(config)] = self.trouble.wrap("rekognition", client)
-        for part in (wiring.jobs, wiring.enqueuer, wiring.scheduler, wiring.collector):
-            part.cache_clear()
+        forget_parts(but_clients=True)
         self._stack.enter_context(
             patch.object(wiring, "client", lambda service, config=None: clients[id(config) if config else service])
         )

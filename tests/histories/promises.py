@@ -2,30 +2,40 @@
 
 import gzip
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.model import analyses
-from lambdas.model.routing import UNKNOWN
-from tests.fake_aws import World
+from lambdas import analyses
+from lambdas.analyses import CATALOGUE
+from localcloud.rekognition.faults import LASTING, PASSING
+from localcloud.rekognition.jobs import Job as Accepted
+from tests.histories.settings import PARAMETERS, Choices
+from tests.histories.trouble import Trouble
+from tests.world import ENVIRONMENT, World
 
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED")
 
 ENDS = "every upload's job ends, once"
-STAYS = "a final state is left for documented reasons only"
+STAYS = "a job changes state along documented arrows, and leaves a final one for documented reasons only"
 COMPLETE = "what is in the results bucket is complete and equal to what the service held"
 ONE_START = "each attempt is one accepted start, and there are none beyond the attempts the table knows"
-NO_WORK = "no work without an upload"
+NO_WORK = "no work but of what was uploaded and is still there, as the settings and the operator's switch allow it"
 QUOTA = "never more jobs than the quota, or the operator's cap"
 CONSERVING = "when slots are free and somebody waits, a start happens within one tick"
 NEWEST = "the result under a key is of the newest upload whose job succeeded"
-JUST = "nothing is rejected that could have been analysed"
+JUST = "nothing is rejected or failed that could have been analysed"
+LEASE = "only the invocation that holds a job's lease writes its results"
+TOLD = "every end is on the event bus, at least once"
 QUIET = "a handler fails only when AWS does"
-PROMISES = (ENDS, STAYS, COMPLETE, ONE_START, NO_WORK, QUOTA, CONSERVING, NEWEST, JUST, QUIET)
+PROMISES = (ENDS, STAYS, COMPLETE, ONE_START, NO_WORK, QUOTA, CONSERVING, NEWEST, JUST, LEASE, TOLD, QUIET)
+
+OUR_TOPIC = ENVIRONMENT["JOB_FINISHED_TOPIC_ARN"]
+UNKNOWN = "unknown"  # the analysis of a job whose uploader's choice is unknown, or can't be done
 
 
 class Broken(AssertionError):
@@ -36,13 +46,13 @@ class Broken(AssertionError):
         self.promise = promise
 
 
-def hold(promise: str, holds: bool, evidence: Any) -> None:
+def hold(promise: str, holds: Any, evidence: Any) -> None:
     """Raise Broken unless it holds."""
     if not holds:
         raise Broken(promise, evidence)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Upload:
     """What a person did, as the truth that the table is held against."""
 
@@ -50,62 +60,277 @@ class Upload:
     etag: str
     size: int
     sequence: int
+    epoch: int  # which settings were in force
+    version: str | None = None
+    words: str | None = None  # what its uploader asks for
+    by_tag: bool = False
+    bad: str | None = None  # why it can't be read
 
-    @property
-    def job_id(self) -> str:
-        """The id of its job."""
-        return analyses.job_id("videos", self.key, self.etag, "face-detection", {"FaceAttributes": "DEFAULT"})
+    def job_id(self, analysis: str) -> str:
+        """The id of its job of that analysis."""
+        return self._ids[analysis]
 
-    @property
-    def placeholder_id(self) -> str:
-        """The id of the job that stands for it while its uploader's choice can't be read."""
-        return analyses.job_id("videos", self.key, self.etag, UNKNOWN, {})
+    @cached_property
+    def _ids(self) -> dict[str, str]:
+        return {
+            name: analyses.job_id("videos", self.key, self.etag, name, parameters)
+            for name, parameters in PARAMETERS.items()
+        }
 
 
 @dataclass
 class Truth:
-    """All that people did."""
+    """All that people did.
+
+    Attributes:
+        uploads: in their order.
+        standing: by key, the upload whose content is in the bucket now.
+        versions: by key and version, the upload of each version that was not deleted for good.
+        epochs: all settings that there were, the last in force.
+        capped_at: when the operator's cap was set, where there was none.
+    """
 
     uploads: list[Upload] = field(default_factory=list)
-    standing: dict[str, Upload] = field(default_factory=dict)  # by key: whose content is in the bucket now
+    standing: dict[str, Upload] = field(default_factory=dict)
+    versions: dict[tuple[str, str], Upload] = field(default_factory=dict)
+    epochs: list[Choices] = field(default_factory=list)
+    capped_at: float = 0.0
+
+    def uploaded(self, upload: Upload) -> None:
+        """One more upload."""
+        self.uploads.append(upload)
+        self.standing[upload.key] = upload
+        if upload.version:
+            self.versions[upload.key, upload.version] = upload
+
+    @property
+    def readable(self) -> Iterator[Upload]:
+        """The uploads whose content can be analysed whatever happened meanwhile: it stands in the bucket, or it is the
+        only version of its content and still there."""
+        yield from self.standing.values()
+        for upload in self.versions.values():
+            if sum((each.key, each.etag) == (upload.key, upload.etag) for each in self.uploads) == 1:
+                yield upload
+
+    @property
+    def choices(self) -> Choices:
+        """The settings in force."""
+        return self.epochs[-1]
+
+    def choices_of(self, upload: Upload) -> Iterator[frozenset[str] | None]:
+        """Each choice that an upload may have been given; None: its uploader asked for what can't be done.
+
+        What an object says is what S3 says when it is asked: of the same content uploaded once more, if it was; nothing
+        of one that was deleted or replaced before.
+        """
+        for choices in self.epochs[upload.epoch :]:
+            for later in self.uploads:
+                same = (later.key, later.etag) == (upload.key, upload.etag)
+                if upload.size and same and later.sequence >= upload.sequence:
+                    yield choices.of(later.words, later.by_tag)
+            if not upload.size or self.standing.get(upload.key) is not upload:
+                yield choices.of(None, False)
+
+    def possible(self, upload: Upload) -> frozenset[str]:
+        """Analyses that it may get."""
+        return frozenset().union(*filter(None, self.choices_of(upload)))
+
+    def certain(self, upload: Upload) -> frozenset[str]:
+        """Analyses that it gets, whatever was said when."""
+        return frozenset.intersection(*[choice or frozenset() for choice in self.choices_of(upload)])
 
     def of_key(self, key: str) -> set[str]:
-        """Jobs of all contents a key had."""
-        return {upload.job_id for upload in self.uploads if upload.key == key}
+        """All contents a key had."""
+        return {upload.etag for upload in self.uploads if upload.key == key}
 
-    def times(self, job_id: str) -> int:
-        """How often that content was uploaded."""
-        return sum(upload.job_id == job_id for upload in self.uploads)
+    def of_job(self, job: Mapping[str, Any]) -> list[Upload]:
+        """The uploads of a job's content."""
+        return [upload for upload in self.uploads if (upload.key, upload.etag) == (job["key"], job["etag"])]
 
 
 class Watch:
-    """Checks after every step; ``at_the_end`` after everything has come to rest."""
+    """Checks each write, each call, and all there is after every step; ``at_the_end`` after all has come to rest."""
 
-    def __init__(self, world: World, truth: Truth, cap: int) -> None:
+    def __init__(self, world: World, truth: Truth, trouble: Trouble) -> None:
         self._world = world
         self._truth = truth
-        self._cap = cap
+        self._trouble = trouble
         self._before: dict[str, dict[str, Any]] = {}
         self._seen: dict[str, str] = {}  # etags of results that were looked at
-        self.cap_may_slip = False  # after a crash, a job may run that the table doesn't know to run
+        self._ends: Counter[tuple[str, str]] = Counter()
+        self.most_slots = 0  # that Rekognition ever gave
+        self.calm_ticks = 0  # in a row
+
+    # Rekognition's side
+
+    def _accepted(self) -> list[Accepted]:
+        """The jobs that our stack started, the oldest first."""
+        jobs = self._world.rekognition._jobs.values()
+        return [job for job in jobs if job.parameters["NotificationChannel"]["SNSTopicArn"] == OUR_TOPIC]
+
+    def _with_token(self, token: str) -> list[Accepted]:
+        return [job for job in self._world.rekognition._jobs.values() if job.token == token]
+
+    def _is_over(self, job: Accepted) -> bool:
+        """Whether a job's results can't be had: it failed, or its results are forgotten."""
+        return job.state == "FAILED" or self._is_forgotten(job)
+
+    def _is_forgotten(self, job: Accepted) -> bool:
+        life = self._world.rekognition.faults.result_seconds
+        return job.ended is not None and self._world.clock.now() - job.ended > life - 60  # the last call took its time
+
+    # each call of a handler
+
+    def before_a_call(self, service: str, operation: str, params: Mapping[str, Any]) -> None:
+        """What a handler may ask for."""
+        if service == "rekognition" and operation.startswith("Start"):
+            now, begun = self._truth.choices, self._trouble.running[-1].choices
+            [name] = [name for name in PARAMETERS if CATALOGUE[name].start_operation == operation]
+            hold(NO_WORK, now.allows(name) or begun.allows(name), f"a start of {name}, which {now} forbid")
+            hold(NO_WORK, not self._trouble.running[-1].paused, "a start while starting is paused")
+            job = next(job for job in self._world.jobs() if job["job_id"] == params["JobTag"])
+            seen = self._trouble.running[-1].seen.get(job["key"])
+            hold(NO_WORK, seen == job["etag"], f"a start of what may be another video: {seen} was seen, {job}")
+        if service == "s3" and operation in ("PutObject", "CompleteMultipartUpload") and params["Bucket"] == "results":
+            self._publishes(params)
+
+    def _publishes(self, params: Mapping[str, Any]) -> None:
+        if not params["Key"].startswith(("results/", "superseded/", "rows/")) or not hasattr(self._world, "buckets"):
+            return
+        labels = params.get("Metadata")
+        if labels is None:
+            upload = self._world.buckets.uploads.get(params["UploadId"])
+            if upload is None:
+                return
+            labels = upload.metadata
+        job, owner = self._before_write.get(labels["job-id"], {}), self._trouble.running[-1].owner
+        hold(LEASE, job.get("lease_owner") == owner, f"{owner} writes {params['Key']}, and the job is {job}")
+
+    @property
+    def _before_write(self) -> dict[str, dict[str, Any]]:
+        return {job["job_id"]: job for job in self._world.jobs()}
+
+    # each write to the table
+
+    def written(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """One write of one job, {} where there is none."""
+        was, state = before.get("state"), after.get("state")
+        if state is None:
+            hold(ENDS, before["analysis"] == UNKNOWN and was == "RUNNING", f"removed: {before}")
+            return
+        hold(STAYS, state in ARROWS[was], f"{was} became {state}: {after}")
+        if state == "WAITING":
+            hold(ENDS, after.get("due_at") and after.get("position"), f"WAITING, and no place in the backlog: {after}")
+        if was == state == "RUNNING":
+            hold(STAYS, before["state_since"] == after["state_since"], f"claimed, and was no longer WAITING: {after}")
+        if was and was != state:
+            self._reason(before, after)
+        if before:
+            self._attempt(before, after)
+            hold(NEWEST, after["sequencer"] >= before["sequencer"], f"an older upload than {before} is noted: {after}")
+            self._lease(before, after)
+        if state in FINAL and was != state:
+            self._end(before, after)
+        if state == "RUNNING" and "rekognition_job_id" in after and "rekognition_job_id" not in before:
+            self._cap()
+
+    def _reason(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Why a final state may be left."""
+        match before["state"], after["state"]:
+            case "SUCCEEDED", _:
+                hold(STAYS, len(self._truth.of_key(after["key"])) > 1, f"its result was not replaced: {after}")
+            case "REJECTED", "WAITING":
+                again = after["sequencer"] > before["sequencer"]
+                suspect = "suspected_at" in before and self._trouble.suspected
+                hold(STAYS, again or suspect, f"not uploaded again, and no suspect: {before}")
+            case "REJECTED", "COLLECTING":
+                started = {job.id for job in self._accepted() if job.tag == after["job_id"]}
+                hold(STAYS, after["rekognition_job_id"] in started, f"never started: {after}")
+
+    def _attempt(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        token = analyses.attempt_token(after["job_id"], int(before["attempt"]))
+        known, now = before.get("rekognition_job_id"), after.get("rekognition_job_id")
+        versions = before.get("version_id"), after.get("version_id")
+        starts = self._with_token(token)
+        ours = [job for job in starts if job in self._accepted()]
+        if after["attempt"] == before["attempt"]:
+            if now != known:
+                hold(ONE_START, known is None, f"started as {known}, and then as {now}: {after}")
+                own = [job for job in ours if job.id == now]
+                hold(ONE_START, own, f"{now} is not what was started as this attempt: {after}")
+            if versions[0] != versions[1]:
+                hold(ONE_START, not starts, f"started with version {versions[0]}, changed to {versions[1]}: {after}")
+            return
+        hold(ONE_START, after["attempt"] == before["attempt"] + 1 and after["state"] == "WAITING", after)
+        if ours:
+            lasting = ours[-1].outcome and ours[-1].outcome.failure == LASTING
+            hold(ONE_START, not lasting or self._is_forgotten(ours[-1]), f"tried again, and the reason lasts: {after}")
+            lost = before.get("maybe_started") and versions[0] != versions[1]
+            hold(ONE_START, self._is_over(ours[-1]) or lost, f"attempt {before['attempt']} is not over: {after}")
+        elif not starts:
+            lost = before.get("maybe_started") and versions[0] != versions[1]
+            hold(ONE_START, lost, f"attempt {before['attempt']} was never started: {after}")
+
+    def _lease(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        from lambdas.clock import iso
+
+        owner, now = before.get("lease_owner"), iso(self._now())
+        if owner and after.get("lease_owner") not in (None, owner) and before["attempt"] == after["attempt"]:
+            until = before.get("lease_until", "")
+            hold(LEASE, until <= now, f"{owner}'s until {until}, taken at {now}: {after}")
+        if after["state"] == "SUCCEEDED" != before["state"]:
+            running = self._trouble.running[-1].owner
+            hold(LEASE, owner == running, f"{owner}'s, ended by {running}: {after}")
+
+    def _now(self) -> float:
+        return self._world.clock.now() + self._trouble.running[-1].skew
+
+    def _end(self, before: Mapping[str, Any], job: Mapping[str, Any]) -> None:
+        state, job_id = job["state"], job["job_id"]
+        told = [each for each in self._world.announcements if _end_of(each) == (job_id, state)]
+        if before.get("suspicions") and any(each["Detail"]["reason"] == job["reason"] for each in told):
+            return  # REJECTED again for what it was REJECTED for before
+        hold(TOLD, len(told) > self._ends[job_id, state], f"{len(told)} events: {job}")
+        self._ends[job_id, state] += 1
+        if state == "REJECTED":
+            hold(STAYS, "rekognition_job_id" not in job, f"REJECTED, and Rekognition has accepted it: {job}")
+        if state == "FAILED":
+            token = analyses.attempt_token(job_id, int(job["attempt"]))
+            starts = [start for start in self._accepted() if start.token == token]
+            hold(JUST, starts and self._is_over(starts[-1]), f"FAILED, and its results can be had: {job}")
+            if starts[-1].outcome and starts[-1].outcome.failure == PASSING:
+                hold(JUST, job["attempt"] >= 3, f"FAILED for a reason that passes: {job}")
+        if state == "SUCCEEDED":
+            self._there(job)
+
+    def _cap(self) -> None:
+        """The operator's cap, over what the table knows to run: where a Start's answer was lost, one more may run."""
+        caps = self._truth.choices.cap, self._trouble.running[-1].choices.cap
+        if not all(caps):
+            return
+        # A cap counts the jobs that were started under it: those that ran before hold none of its slots.
+        running = {job.id for job in self._accepted() if job.ended is None and job.started > self._truth.capped_at}
+        known = [job for job in self._world.jobs() if job["state"] == "RUNNING"]
+        run = sum(job.get("rekognition_job_id") in running for job in known)
+        hold(QUOTA, run <= max(caps), f"{run} run, the cap is {max(caps)}")
+
+    # after each step
 
     def after_a_step(self) -> None:
         """What must hold at any moment."""
-        stats = self._world.rekognition.stats()
         jobs = {job["job_id"]: job for job in self._world.jobs()}
-        known = {job_id for upload in self._truth.uploads for job_id in (upload.job_id, upload.placeholder_id)}
-        hold(NO_WORK, known.issuperset(jobs), "a job in the table without an upload")
-        hold(NO_WORK, set(jobs).issuperset(stats["accepted_by_tag"]), "a start without a job in the table")
-        hold(NO_WORK, all(jobs[tag]["size"] for tag in stats["accepted_by_tag"]), "a start for an empty object")
+        for job in jobs.values():
+            if job["job_id"] not in self._before:
+                uploads = self._truth.of_job(job)
+                mine = [u for u in uploads if job["analysis"] == UNKNOWN or job["analysis"] in self._truth.possible(u)]
+                hold(NO_WORK, mine, f"a job in the table without an upload: {job}")
         self._starts(jobs)
-        hold(QUOTA, stats["most_running"] <= self._world.rekognition.faults.max_running, stats["most_running"])
-        if self._cap and not self.cap_may_slip:
-            hold(QUOTA, stats["running"] <= self._cap, f"{stats['running']} run, the cap is {self._cap}")
+        stats = self._world.rekognition.stats()
+        hold(QUOTA, stats["most_running"] <= self.most_slots, stats["most_running"])
         for job_id, before in self._before.items():
-            gone = job_id not in jobs
-            hold(ENDS, not gone or before["analysis"] == UNKNOWN, f"gone from the table: {before}")
-            if not gone:
-                self._transition(before, jobs[job_id], started=job_id in stats["accepted_by_tag"])
+            hold(ENDS, job_id in jobs or before["analysis"] == UNKNOWN, f"gone from the table: {before}")
+            if job_id in jobs and before["state"] in FINAL and jobs[job_id]["state"] != before["state"]:
+                self._reason(before, jobs[job_id])
         self._before = jobs
         self._look_at_results()
 
@@ -114,28 +339,19 @@ class Watch:
         life = self._world.rekognition.faults.request_token_seconds
         started: dict[str, float] = {}
         tokens: dict[str, set[str]] = defaultdict(set)
-        for job in self._world.rekognition.jobs():
-            token = job["ClientRequestToken"]
+        for start in self._accepted():
+            token, tag = start.token or "", start.tag or ""
+            hold(NO_WORK, tag in jobs, "a start without a job in the table")
+            hold(NO_WORK, jobs[tag]["size"], "a start for an empty object")
             before = started.get(token)
-            hold(ONE_START, before is None or job["Started"] - before > life, f"token {token[:8]} accepted twice")
-            started[token] = job["Started"]
-            tokens[job["JobTag"]].add(token)
+            hold(ONE_START, before is None or start.started - before > life, f"token {token[:8]} accepted twice")
+            started[token] = start.started
+            tokens[tag].add(token)
         for tag, known in tokens.items():
             hold(ONE_START, len(known) <= jobs[tag]["attempt"], f"{len(known)} attempts started: {jobs[tag]}")
 
-    def _transition(self, before: Mapping[str, Any], now: Mapping[str, Any], *, started: bool) -> None:
-        was, state = before["state"], now["state"]
-        if was not in FINAL or was == state:
-            return
-        reasons = {
-            # Uploaded again; or Rekognition had accepted a Start whose answer was lost: what it did is collected.
-            "REJECTED": self._truth.times(now["job_id"]) > 1 or started,
-            "SUCCEEDED": len(self._truth.of_key(now["key"])) > 1,  # its result had been replaced
-        }
-        hold(STAYS, reasons.get(was, False), f"{was} became {state}: {now}")
-
     def _look_at_results(self) -> None:
-        """Whatever appears is whole: nobody ever sees half a result."""
+        """What appears is whole: half a result is never to be seen."""
         for key in self._world.results():
             if not key.startswith(("results/", "superseded/", "rows/")):
                 continue
@@ -150,13 +366,14 @@ class Watch:
             if key.startswith("rows/"):
                 rows = [json.loads(line) for line in gzip.decompress(body).splitlines()]
                 job_id = key.rsplit("/", 1)[1].removesuffix(".jsonl.gz")
-                held = self._held(job for job in self._world.rekognition.jobs() if job["JobTag"] == job_id)
+                held = self._held(job for job in self._accepted() if job.tag == job_id)
                 found = [(row["job_id"], row["timestamp_ms"], row["confidence"]) for row in rows]
-                wanted = [(job_id, face["Timestamp"], face["Face"]["Confidence"]) for face in held]
+                wanted = [(job_id, each["Timestamp"], _confidence(each)) for each in held]
             else:
                 document = json.loads(body)
-                held = self._held(job for job in self._world.rekognition.jobs() if job["JobId"] == document["JobId"])
-                found, wanted = document["Faces"], held
+                analysis = key.rsplit("/", 1)[1].removesuffix(".json")
+                held = self._held(job for job in self._accepted() if job.id == document["JobId"])
+                found, wanted = document[CATALOGUE[analysis].detections], held
         except (ValueError, KeyError, EOFError, OSError) as error:
             raise Broken(COMPLETE, f"{key}: {error!r}") from error
         hold(COMPLETE, found == wanted, f"{key}: {len(found)} of {len(wanted)}")
@@ -164,57 +381,189 @@ class Watch:
     def _body(self, key: str) -> bytes:
         return bytes(self._world.s3.get_object(Bucket="results", Key=key)["Body"].read())
 
-    def _held(self, jobs: Iterable[Mapping[str, Any]]) -> list[Any]:
+    def _held(self, jobs: Iterable[Accepted]) -> list[Any]:
         """The detections that the service held for the last of `jobs` that succeeded."""
-        outcomes = [self._world.rekognition._jobs[job["JobId"]].outcome for job in jobs if job["State"] == "SUCCEEDED"]
-        hold(COMPLETE, bool(outcomes), "results of a job that did not succeed")
+        outcomes = [job.outcome for job in jobs if job.state == "SUCCEEDED"]
+        hold(COMPLETE, outcomes, "results of a job that did not succeed")
         return [json.loads(row) for row in outcomes[-1].rows] if outcomes[-1] else []
 
-    def after_a_calm_tick(self, paused: bool) -> None:
-        """A tick that nothing troubled leaves no slot free while somebody waits who is due."""
-        from lambdas.model.clock import iso
+    def after_a_clean_collection(self, message: str) -> None:
+        """A job whose end was announced, and heard of without trouble, is not left REJECTED: it is paid."""
+        told = json.loads(message).get("JobId")
+        start = next((start for start in self._accepted() if start.id == told), None)
+        if start is None or start.state != "SUCCEEDED" or self._is_over(start):
+            return
+        job = next(job for job in self._world.jobs() if job["job_id"] == start.tag)
+        mine = analyses.attempt_token(job["job_id"], int(job["attempt"])) == start.token
+        hold(JUST, not (mine and job["state"] == "REJECTED"), f"Rekognition has done it, and it stays REJECTED: {job}")
+
+    def may_start(self) -> int:
+        """How many jobs wait that can be started at once, where a slot is free; 0 where none is."""
+        stats = self._world.rekognition.stats()
+        if stats["running"] >= self._world.rekognition.faults.max_running or self._truth.choices.cap or self._blocked():
+            return 0
+        due = self.due()
+        waiting = [job for job in self._world.jobs() if job["job_id"] in due]
+        good = all(self._good(job) for job in waiting)
+        return len(waiting) if good else 0
+
+    def _good(self, job: Mapping[str, Any]) -> bool:
+        """Whether nothing can be wrong with the video of a job."""
+        upload = self._truth.standing.get(job["key"])
+        return bool(
+            upload
+            and upload.etag == job["etag"]
+            and upload.size
+            and not upload.bad
+            and job["attempt"] == 1
+            and "version_id" not in job
+            and self._truth.choices.allows(job["analysis"])
+            and not any(
+                start.token == analyses.attempt_token(job["job_id"], 1)
+                for start in self._world.rekognition._jobs.values()
+            )
+        )
+
+    def due(self) -> frozenset[str]:
+        """The jobs that wait and are due."""
+        from lambdas.clock import iso
 
         now = iso(self._world.clock.now())
-        waiting = [job for job in self._world.jobs() if job["state"] == "WAITING" and job.get("due_at", "") < now]
-        running = self._world.rekognition.stats()["running"]
-        if waiting and not paused and not self._cap:
-            full = running >= self._world.rekognition.faults.max_running
-            hold(CONSERVING, full, f"{len(waiting)} wait, {running} run")
+        return frozenset(
+            job["job_id"] for job in self._world.jobs() if job["state"] == "WAITING" and job["due_at"] < now
+        )
+
+    def after_a_calm_tick(self, due: frozenset[str], *, full: bool) -> None:
+        """A tick that nothing troubled leaves no slot free while a job waits that was `due` when it began; or it was
+        told that there is none (`full`), and one has come free since.
+
+        After trouble, a scope may be blocked until a probe opens it; and a bad video may be what the first probe met.
+        """
+        self.calm_ticks += 1
+        cap, still = self._truth.choices.cap, self.due()
+        jobs = self._world.jobs()
+        waiting = [job for job in jobs if job["job_id"] in due & still]
+        if not waiting:
+            return
+        stats = self._world.rekognition.stats()
+        holders = sum(job["state"] == "RUNNING" for job in jobs)
+        full |= stats["running"] >= self._world.rekognition.faults.max_running or (cap and holders >= cap)
+        bad = sum(any(upload.bad for upload in self._truth.of_job(job)) for job in waiting)
+        blocked = self._blocked()
+        patience = 2 + 3 * bad
+        excused = {"videos"} & blocked or all(job["analysis"] in blocked for job in waiting)
+        hold(
+            CONSERVING,
+            full or (excused and self.calm_ticks <= patience),
+            f"{len(waiting)} wait, {stats['running']} run, blocked: {blocked} after {self.calm_ticks} calm ticks",
+        )
+
+    def _blocked(self) -> set[str]:
+        from lambdas import wiring
+
+        known = self._world.dynamodb.get_item(
+            TableName=wiring.settings().jobs_table, Key={"job_id": {"S": "#scheduler"}}
+        ).get("Item", {})
+        scopes = known.get("scopes", {}).get("M", {})
+        return {name for name, scope in scopes.items() if "since" in scope["M"]}
 
     def at_the_end(self) -> None:
         """What must hold once everything has come to rest."""
         jobs = {job["job_id"]: job for job in self._world.jobs()}
-        for upload in self._truth.uploads:
-            job = jobs.get(upload.job_id)
-            hold(ENDS, job is not None and job["state"] in FINAL, f"{upload}: {job}")
-        starts = self._world.rekognition.stats()["accepted_by_tag"]
         for job in jobs.values():
-            if job["state"] in ("SUCCEEDED", "FAILED"):
-                known = starts.get(job["job_id"], 0)
-                hold(ONE_START, known >= job["attempt"], f"{known} starts: {job}")
-        by_key: dict[str, list[dict[str, Any]]] = defaultdict(list)
+            hold(ENDS, job["state"] in FINAL, job)
+        for upload in self._truth.uploads:
+            self._ended(upload, jobs)
+        by_place: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         for job in jobs.values():
             if job["state"] == "SUCCEEDED":
-                by_key[job["key"]].append(job)
+                by_place[job["key"], job["analysis"]].append(job)
                 self._there(job)
-        for key, succeeded in by_key.items():
-            newest = max(
-                succeeded, key=lambda job: max(u.sequence for u in self._truth.uploads if u.job_id == job["job_id"])
-            )
-            standing = json.loads(self._body(f"results/{key}/face-detection.json"))["JobTag"]
-            hold(NEWEST, standing == newest["job_id"], f"{key}: stands {jobs[standing]}, newest {newest}")
-        for upload in self._truth.standing.values():
-            job = jobs[upload.job_id]
-            given_up = "could not be started in" in job.get("reason", "")  # after a day and more of nothing but errors
-            if upload.size and not given_up:
-                hold(JUST, job["state"] != "REJECTED", f"{upload} stands in the bucket, and {job}")
+                self._told(job)
+        for (key, analysis), succeeded in by_place.items():
+            standing = jobs[json.loads(self._body(f"results/{key}/{analysis}.json"))["JobTag"]]
+            last = max(upload.sequence for upload in self._uploads_for(standing, certain=False))
+            for job in succeeded:
+                surely = [upload.sequence for upload in self._uploads_for(job, certain=True)]
+                hold(NEWEST, not surely or max(surely) <= last, f"{key}: stands {standing}, newer is {job}")
+        for upload in self._truth.readable:
+            self._just(upload, jobs)
+
+    def _ended(self, upload: Upload, jobs: Mapping[str, Mapping[str, Any]]) -> None:
+        """One of the choices that it may have been given has become its jobs."""
+        there = {name for name in PARAMETERS if upload.job_id(name) in jobs}
+        unknown = any(
+            job["analysis"] == UNKNOWN and (job["key"], job["etag"]) == (upload.key, upload.etag)
+            for job in jobs.values()
+        )
+        choices = list(self._truth.choices_of(upload))
+        fits = unknown or any(choice is not None and choice <= there for choice in choices)
+        hold(ENDS, fits, f"{upload} has {there} of {choices}")
+
+    def _uploads_for(self, job: Mapping[str, Any], *, certain: bool) -> list[Upload]:
+        """The uploads of a job's content that surely, or perhaps, asked for its analysis."""
+        asked = self._truth.certain if certain else self._truth.possible
+        return [upload for upload in self._truth.of_job(job) if job["analysis"] in asked(upload)]
+
+    def _just(self, upload: Upload, jobs: Mapping[str, Mapping[str, Any]]) -> None:
+        """No job of a good video that stands is REJECTED, but for what was asked and what the settings said."""
+        if not upload.size or upload.bad:
+            return
+        epochs = self._truth.epochs[upload.epoch :]
+        for name in self._truth.certain(upload):
+            job = jobs.get(upload.job_id(name))
+            if job is None or job["state"] != "REJECTED":
+                continue
+            given_up = "could not be started in" in job["reason"]  # after a day and more of nothing but errors
+            forbidden = not all(choices.allows(name) for choices in epochs)
+            hold(JUST, given_up or forbidden, f"{upload} stands in the bucket, and {job}")
+        if any(choice is None for choice in self._truth.choices_of(upload)):
+            return
+        for job in jobs.values():
+            mine = (job["key"], job["etag"], int(job["sequencer"], 16)) == (upload.key, upload.etag, upload.sequence)
+            if mine and job["analysis"] == UNKNOWN:
+                hold(JUST, "could not be started in" in job["reason"], f"{upload} asks for what can be done, and {job}")
 
     def _there(self, job: Mapping[str, Any]) -> None:
         try:
             rows = gzip.decompress(self._body(job["rows_key"])).splitlines()
             document = json.loads(self._body(job["result_key"]))
+            about = json.loads(self._body(f"jobs/analysis={job['analysis']}/{job['job_id']}.json"))
         except ClientError as error:
             raise Broken(COMPLETE, f"SUCCEEDED without results: {job}") from error
-        hold(COMPLETE, len(rows) == int(job["detections"]), f"{len(rows)} rows: {job}")
+        hold(COMPLETE, len(rows) == int(job["detections"]) == about["detections"], f"{len(rows)} rows: {job}")
+        hold(COMPLETE, (about["result_key"], about["rows_key"]) == (job["result_key"], job["rows_key"]), about)
         if job["result_key"].startswith("superseded/"):
-            hold(COMPLETE, document["JobTag"] == job["job_id"], f"somebody else's document: {job}")
+            hold(COMPLETE, document["JobTag"] == job["job_id"], f"another job's document: {job}")
+
+    def _told(self, job: Mapping[str, Any]) -> None:
+        """What the last event said of a job that succeeded."""
+        told = [each for each in self._world.announcements if _end_of(each) == (job["job_id"], "SUCCEEDED")]
+        last = told[-1]["Detail"]
+        same = (
+            all(last[name] == job[name] for name in ("result_key", "rows_key"))
+            and last["detections"] == job["detections"]
+        )
+        hold(TOLD, same, f"the event says {last}, the table {job}")
+
+
+# Where a job may go from each state. None: there was none. REJECTED, it may turn out that Rekognition had accepted it.
+ARROWS: Mapping[str | None, tuple[str, ...]] = {
+    None: ("WAITING", "REJECTED"),
+    "WAITING": ("WAITING", "RUNNING", "COLLECTING", "REJECTED", "FAILED"),
+    "RUNNING": ("RUNNING", "WAITING", "COLLECTING", "REJECTED", "FAILED"),
+    "COLLECTING": ("COLLECTING", "SUCCEEDED", "FAILED", "WAITING"),
+    "SUCCEEDED": ("SUCCEEDED", "COLLECTING", "WAITING"),
+    "FAILED": ("FAILED",),
+    "REJECTED": ("REJECTED", "WAITING", "COLLECTING"),
+}
+
+
+def _confidence(detection: Mapping[str, Any]) -> float:
+    inner: Mapping[str, Any] = detection.get("Face") or detection["TextDetection"]
+    return float(inner["Confidence"])
+
+
+def _end_of(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The job that an event says has ended, and its state."""
+    return event["Detail"].get("job_id"), event["Detail"].get("state")

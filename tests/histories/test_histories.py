@@ -11,11 +11,14 @@ from tests.histories.planted import BUGS, hunt
 
 CAUGHT_SOON = (
     "a random token",
-    "a checkpoint without the compressor's rest",
-    "going on begins at page one again",
+    "a token without the attempt",
+    "the version is not pinned",
+    "the settings are not asked",
+    "one video's trouble ends the fill",
+    "what is blocked is never probed",
+    "overdue jobs are not polled",
+    "entries of PutEvents",
     "the first three pages only",
-    "nobody asks after lost notifications",
-    "the empty are not turned away",
 )
 
 
