@@ -23,7 +23,7 @@ from lambdas.logic.faults import Faults
 from lambdas.logic.polling import FIRST_POLL, Poller
 from lambdas.model.blocking import RESULTS, VIDEOS
 from lambdas.model.clock import Clock, iso, seconds_of
-from lambdas.model.errors import AccountFault, CannotStart, Gone, NoFreeSlot, ServiceTrouble, SlowDown, TokenTaken
+from lambdas.model.errors import AccountFault, CannotStart, NoFreeSlot, ServiceTrouble, SlowDown, TokenTaken
 from lambdas.model.job import Job
 from lambdas.model.routing import UNKNOWN, WrongChoice
 
@@ -208,8 +208,8 @@ class Scheduler:
         try:
             self._videos.check(job)
             rekognition_job_id = self._rekognition.start(job)
-        except Gone as gone:
-            return self._start_newest_version(job, gone, faults)
+        except CannotStart as refused:
+            return self._start_newest_version(job, refused, faults)
         except TokenTaken as error:
             if job.attempt >= MOST_TOKENS:
                 raise CannotStart(str(error)) from error
@@ -236,12 +236,12 @@ class Scheduler:
                 "then retry"
             )
 
-    def _start_newest_version(self, job: Job, gone: Gone, faults: Faults) -> bool:
-        """The version that was to be analysed is gone; the same content may be there under a newer one."""
+    def _start_newest_version(self, job: Job, refused: CannotStart, faults: Faults) -> bool:
+        """The version that was to be analysed is gone or archived; the same content may be there under a newer one."""
         if job.newest_version_id in (None, job.version_id):
-            raise gone
+            raise refused
         if job.maybe_started:  # its token may stand for a call with the former version
-            self._jobs.try_again(job, str(gone), 0)
+            self._jobs.try_again(job, str(refused), 0)
             return False
         newer = self._jobs.take_newest_version(job)
         return newer is not None and self._start_analysis(newer, faults)

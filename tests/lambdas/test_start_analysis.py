@@ -11,7 +11,7 @@ from lambdas import start_analysis
 from lambdas.aws import job_table as jobs_module
 from lambdas.logic import scheduler as scheduler_module
 from rekognition_local import Faults, Simulated
-from tests.fake_aws import World, sqs_record, world as make_world
+from tests.fake_aws import World, s3_record, sqs_record, world as make_world
 
 
 def test_an_upload_becomes_a_running_job(world: World) -> None:
@@ -73,13 +73,16 @@ def test_the_same_content_again_is_no_second_job(world: World) -> None:
 
 
 def test_the_same_content_in_a_versioned_bucket_is_no_second_job(world: World) -> None:
+    world.keep_versions()
     first, again = world.upload("clip.mp4"), world.upload("clip.mp4")
-    first["s3"]["object"]["versionId"], again["s3"]["object"]["versionId"] = "null", "null"
 
     world.hear(first)
     world.hear(again)
+    world.settle()
 
-    assert len(world.jobs()) == 1
+    assert len({record["s3"]["object"]["versionId"] for record in (first, again)}) == 2
+    assert [job["state"] for job in world.jobs()] == ["SUCCEEDED"]
+    assert world.starts == 1
 
 
 @pytest.mark.parametrize("call", range(1, 8))
@@ -440,3 +443,15 @@ def test_trouble_with_mending_does_not_keep_the_tick_from_starting(
         world.tick()
 
     assert world.job("clip.mp4")["state"] == "RUNNING"
+
+
+def test_the_same_content_is_analysed_under_a_newer_version_where_the_former_is_archived(world: World) -> None:
+    world.keep_versions()
+    stored = world.s3.put_object(Bucket="videos", Key="clip.mp4", Body=b"a video", StorageClass="GLACIER")
+    archived = s3_record("videos", "clip.mp4", stored["ETag"], 7, 0, stored["VersionId"])
+    again = world.upload("clip.mp4")
+
+    world.hear(archived, again)
+    world.settle()
+
+    assert world.job("clip.mp4")["state"] == "SUCCEEDED"
