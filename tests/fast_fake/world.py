@@ -1,4 +1,4 @@
-"""A ``tests.world.World`` on the stand-in."""
+"""A ``tests.fake_aws.World`` on the stand-in."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
-from localcloud.rekognition import Faults, RekognitionVideo, S3Objects, Simulated
-from tests.standin.dynamodb import Table
-from tests.standin.messages import SentMessages, bus
-from tests.standin.rekognition import RekognitionClient
-from tests.standin.s3 import Buckets
-from tests.world import ENVIRONMENT, REGION, VirtualClock, World, forget_parts
+from rekognition_local import Faults, RekognitionVideo, S3Objects, Simulated
+from tests.fake_aws import ENVIRONMENT, REGION, VirtualClock, World, forget_parts
+from tests.fast_fake.dynamodb import Table
+from tests.fast_fake.messages import SentMessages, bus
+from tests.fast_fake.rekognition import RekognitionClient
+from tests.fast_fake.s3 import Buckets
 
 Wrap = Callable[[str, Any], Any]
 """Takes a service's name and a client the handlers will use, and gives the client they use instead."""
@@ -33,11 +33,11 @@ class StandInWorld(World):
 
     def _job(self, job_id: str, item: Any) -> dict[str, Any]:
         """An item as values; read once, as a write makes another item."""
-        from lambdas.jobs import _deserialize
+        from lambdas.aws.dynamodb import deserialize
 
         known = self._read.get(job_id)
         if known is None or known[0] is not item:
-            known = self._read[job_id] = (item, _deserialize(item))
+            known = self._read[job_id] = (item, deserialize(item))
         return known[1]
 
     def watch_writes(self, written: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:

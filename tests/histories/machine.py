@@ -13,12 +13,17 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lambdas import analyses, rekognition as rekognition_module, streams, wiring
-from lambdas.analyses import CATALOGUE
-from lambdas.telemetry import logger
-from localcloud.rekognition import Faults, Simulated
-from localcloud.rekognition.engines import Work
-from localcloud.rekognition.faults import Script
+from lambdas import wiring
+from lambdas.aws import multipart as streams, rekognition as rekognition_module
+from lambdas.aws.telemetry import logger
+from lambdas.model import analyses
+from lambdas.model.analyses import CATALOGUE
+from rekognition_local import Faults, Simulated
+from rekognition_local.engines import Work
+from rekognition_local.faults import Script
+from tests.fake_aws import eventbridge_event, s3_event, s3_record
+from tests.fast_fake.rekognition import CALLER
+from tests.fast_fake.world import StandInWorld, standin_world
 from tests.histories.promises import CONSERVING, ENDS, FINAL, OUR_TOPIC, QUIET, Broken, Truth, Upload, Watch, hold
 from tests.histories.settings import FACES, NONSENSE, PARAMETERS, TEXT, Choices
 from tests.histories.trouble import (
@@ -37,9 +42,6 @@ from tests.histories.trouble import (
     Readable,
     Trouble,
 )
-from tests.standin.rekognition import CALLER
-from tests.standin.world import StandInWorld, standin_world
-from tests.world import eventbridge_event, s3_event, s3_record
 
 KEYS = ("a.mp4", "a.mp4", "b c+d.mp4", "é.mp4")
 CONTENTS = (b"1", b"1", b"22", b"22", b"333", b"4444", b"")

@@ -7,9 +7,9 @@ from unittest.mock import patch
 
 import moto.s3.models
 
+from tests.fake_aws import World, forget_parts, world
+from tests.fast_fake.rekognition import RekognitionClient
 from tests.histories.machine import Histories
-from tests.standin.rekognition import RekognitionClient
-from tests.world import World, forget_parts, world
 
 
 class OnTheStandIn(Histories):

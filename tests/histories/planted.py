@@ -18,23 +18,13 @@ from hypothesis import seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from bench import report
-from lambdas import (
-    analyses,
-    choosing,
-    collecting,
-    enqueue,
-    faults,
-    outcome,
-    polling,
-    queue,
-    rekognition as rekognition_module,
-    results,
-    streams,
-    videos,
-)
-from lambdas.errors import AccountFault, CannotStart, JobForgotten, NoFreeSlot, ServiceTrouble
-from lambdas.jobs import Job, Jobs
-from lambdas.scheduler import Scheduler
+from lambdas.aws import event_bus as outcome, multipart as streams, queue, rekognition as rekognition_module, videos
+from lambdas.aws.job_table import Jobs
+from lambdas.logic import collector as collecting, enqueue, faults, polling, results
+from lambdas.logic.scheduler import Scheduler
+from lambdas.model import analyses, routing as choosing
+from lambdas.model.errors import AccountFault, CannotStart, JobForgotten, NoFreeSlot, ServiceTrouble
+from lambdas.model.job import Job
 from tests.histories.__main__ import profile
 from tests.histories.machine import Histories
 from tests.histories.promises import (
@@ -207,7 +197,7 @@ def _older_uploads_too(original: Callable[..., Any]) -> Callable[..., Any]:
     return uploaded_again
 
 
-def _whatever_became_of_the_entries(self: outcome.Bus, entry: Any) -> None:
+def _whatever_became_of_the_entries(self: outcome.EventBus, entry: Any) -> None:
     """PutEvents answered, so it is well."""
     self._events.put_events(Entries=[entry])
 
@@ -247,7 +237,7 @@ def _conflict_is_an_error(original: Callable[..., Any]) -> Callable[..., Any]:
 def _key_error_where_superseded(original: Callable[..., Any]) -> Callable[..., Any]:
     """A slip where a result was superseded."""
 
-    def tell(self: results.Writing) -> None:
+    def tell(self: results.ResultWriter) -> None:
         if self._superseded:
             raise KeyError("superseded")
         original(self)
@@ -258,9 +248,9 @@ def _key_error_where_superseded(original: Callable[..., Any]) -> Callable[..., A
 def _key_error_after_trouble(original: Callable[..., Any]) -> Callable[..., Any]:
     """A slip where a collection goes on from its checkpoint."""
 
-    def publish(self: results.Writing, *more: Any) -> bool:
-        if self.tails:
-            raise KeyError("tails")
+    def publish(self: results.ResultWriter, *more: Any) -> bool:
+        if self.remainders:
+            raise KeyError("remainders")
         return bool(original(self, *more))
 
     return publish
@@ -427,22 +417,22 @@ BUGS = (
     Bug("publish without looking who is there", results, "_newer", lambda holder, job: False, (NEWEST,)),
     Bug(
         "a KeyError where superseded",
-        results.Writing,
+        results.ResultWriter,
         "_tell_about_the_job",
-        _key_error_where_superseded(results.Writing._tell_about_the_job),
+        _key_error_where_superseded(results.ResultWriter._tell_about_the_job),
         (QUIET, ENDS),
     ),
     Bug(
         "a KeyError after a checkpoint",
-        results.Writing,
+        results.ResultWriter,
         "publish",
-        _key_error_after_trouble(results.Writing.publish),
+        _key_error_after_trouble(results.ResultWriter.publish),
         (QUIET, ENDS),
     ),
     Bug("failed at the first attempt", collecting.Collector, "_another_attempt", _forgotten_is_failed, (JUST, STAYS)),
     Bug("every failure passes", collecting, "PASSING", ("",), (ONE_START,)),
     # telling
-    Bug("entries of PutEvents", outcome.Bus, "_put", _whatever_became_of_the_entries, (TOLD,)),
+    Bug("entries of PutEvents", outcome.EventBus, "_put", _whatever_became_of_the_entries, (TOLD,)),
     Bug("told after it is written", collecting.Collector, "_succeeded", _succeeded_and_then_told, (TOLD,)),
 )
 

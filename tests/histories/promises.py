@@ -10,13 +10,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas import analyses
-from lambdas.analyses import CATALOGUE
-from localcloud.rekognition.faults import LASTING, PASSING
-from localcloud.rekognition.jobs import Job as Accepted
+from lambdas.model import analyses
+from lambdas.model.analyses import CATALOGUE
+from rekognition_local.faults import LASTING, PASSING
+from rekognition_local.jobs import Job as Accepted
+from tests.fake_aws import ENVIRONMENT, World
 from tests.histories.settings import PARAMETERS, Choices
 from tests.histories.trouble import Trouble
-from tests.world import ENVIRONMENT, World
 
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED")
 
@@ -272,7 +272,7 @@ class Watch:
             hold(ONE_START, lost, f"attempt {before['attempt']} was never started: {after}")
 
     def _lease(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        from lambdas.clock import iso
+        from lambdas.model.clock import iso
 
         owner, now = before.get("lease_owner"), iso(self._now())
         if owner and after.get("lease_owner") not in (None, owner) and before["attempt"] == after["attempt"]:
@@ -426,7 +426,7 @@ class Watch:
 
     def due(self) -> frozenset[str]:
         """The jobs that wait and are due."""
-        from lambdas.clock import iso
+        from lambdas.model.clock import iso
 
         now = iso(self._world.clock.now())
         return frozenset(

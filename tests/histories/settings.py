@@ -4,7 +4,7 @@ the code that is tested."""
 import json
 from dataclasses import dataclass
 
-from lambdas.analyses import chosen
+from lambdas.model.analyses import chosen
 
 FACES, TEXT = "face-detection", "text-detection"
 PARAMETERS = chosen({FACES: {}, TEXT: {}})

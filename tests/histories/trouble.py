@@ -11,10 +11,10 @@ from typing import Any, Literal, NoReturn
 
 from botocore.exceptions import ClientError
 
-from localcloud.rekognition.aws import Objects, Stored, Unreadable
-from localcloud.rekognition.engines import Source
+from rekognition_local.aws import Objects, Stored, Unreadable
+from rekognition_local.engines import Source
+from tests.fake_aws import VirtualClock
 from tests.histories.settings import Choices
-from tests.world import VirtualClock
 
 Kind = Literal["crash before", "crash after", "error before", "error after", "in part", "meanwhile", "meanwhile after"]
 
