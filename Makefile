@@ -52,6 +52,7 @@ cloud-stop: ## End the local cloud and remove everything in it
 quick: setup ## Style, types and the tests that start no server or browser: before each commit
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@.venv/bin/lint-imports --no-cache --no-logo >/dev/null || .venv/bin/lint-imports --no-cache --no-logo
 	@.venv/bin/mypy & types=$$!; \
 	  .venv/bin/python -m pytest -q -n auto $(QUICK); tests=$$?; \
 	  wait $$types && exit $$tests
@@ -62,6 +63,7 @@ check: setup ## Everything that must hold: style, types, and all tests, end to e
 	@tools/lock --check
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@.venv/bin/lint-imports --no-cache --no-logo >/dev/null || .venv/bin/lint-imports --no-cache --no-logo
 	@.venv/bin/mypy & types=$$!; \
 	  .venv/bin/python -m pytest -n auto --cov --cov-report=; tests=$$?; \
 	  .venv/bin/python -m tools.coverage; \

@@ -6,7 +6,7 @@ from lambdas import wiring
 from lambdas.aws.batches import handle_each
 from lambdas.aws.telemetry import Count, count, logger, metrics
 from lambdas.logic.scheduler import SPARE, EnoughTime
-from lambdas.model.events import NotOurs, Upload, notifications_in, uploads_in
+from lambdas.model.events import NotOurs, Upload, notifications_in, trigger_of, uploads_in
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
     """Handle an SQS batch of uploads, an SNS notification of a job's end, or the minute tick."""
-    if "Records" not in event:
-        wiring.scheduler().tick(context.get_remaining_time_in_millis)
-        return None
 
     def enough_time() -> bool:
         return context.get_remaining_time_in_millis() > SPARE
 
-    if "Sns" in event["Records"][0]:
-        return _completed(event, enough_time)
-    return _uploaded(event, context, enough_time)
+    match trigger_of(event):
+        case "tick":
+            return wiring.scheduler().tick(context.get_remaining_time_in_millis)
+        case "completion":
+            return _completed(event, enough_time)
+        case "uploads":
+            return _uploaded(event, context, enough_time)
 
 
 def _completed(event: dict[str, Any], enough_time: EnoughTime) -> None:

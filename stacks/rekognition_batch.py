@@ -1,11 +1,8 @@
 """The stack, in the order data flows: where it lands, what waits, what announces the end, what runs; wiring last."""
 
 from aws_cdk import (
-    CfnOutput,
     Duration,
     Stack,
-    aws_events as events,
-    aws_events_targets as targets,
     aws_kms as kms,
     aws_lambda as lambda_,
     aws_lambda_event_sources as sources,
@@ -19,10 +16,12 @@ from stacks import acknowledged
 from stacks.announcements import announce_uploads
 from stacks.encryption import RekognitionBatchKey
 from stacks.functions import Handler
+from stacks.outputs import write_outputs
 from stacks.permissions import grant_collecting, grant_starting, grant_work
 from stacks.publisher import Publisher
 from stacks.settings import Settings
-from stacks.storage import DataBucket, WorkQueue, jobs_table
+from stacks.storage import DataBucket, WorkQueue, jobs_table, results_bucket
+from stacks.tick import Tick
 
 START_TIMEOUT = Duration.seconds(60)
 COLLECT_TIMEOUT = Duration.minutes(5)
@@ -45,9 +44,7 @@ class RekognitionBatch(Stack):
             if settings.videos_bucket
             else DataBucket(self, "Videos", settings=settings, key=key)
         )
-        results = DataBucket(self, "Results", settings=settings, key=key)
-        results.add_lifecycle_rule(id="UnfinishedCollections", prefix="collecting/", expiration=Duration.days(8))
-        results.add_lifecycle_rule(id="AnswersOfQueries", prefix="queries/", expiration=Duration.days(30))
+        results = results_bucket(self, "Results", settings=settings, key=key)
         self.results, self.key = results, key  # for the stack that asks them
         jobs = jobs_table(self, "Jobs", settings=settings, key=key)
 
@@ -100,44 +97,32 @@ class RekognitionBatch(Stack):
             subscriptions.SqsSubscription(finished, raw_message_delivery=True, dead_letter_queue=finished.dead)
         )
         job_finished.add_subscription(subscriptions.LambdaSubscription(start))  # a slot came free
-        # Lambda would repeat what failed twice, and keep what it throttled for six hours. One setting holds for both
-        # that invoke it this way, the tick and SNS, and both need neither: the next tick, within a minute, does all
-        # that a failed tick or completion left undone, and does it once, not once for each that waited.
+        # Lambda would repeat what failed twice, and keep what it throttled for six hours, tick and SNS alike. They
+        # need neither: the next tick, within a minute, does once what a failed tick or completion left undone.
         start.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
         # Six read as many pages as 20 Gets a second give, and don't wait for long where there are 5 (make bench-burst).
         collect.add_event_source(
             sources.SqsEventSource(finished, batch_size=1, max_concurrency=6, report_batch_item_failures=True)
         )
-        tick = events.Rule(
-            self,
-            "Tick",
-            description="Mends what was left undone, and fills slots that came free unannounced",
-            schedule=events.Schedule.rate(Duration.minutes(1)),
-            targets=[targets.LambdaFunction(start, retry_attempts=0, max_event_age=Duration.minutes(1))],
-        )
+        tick = Tick(self, "Tick", function=start)
 
         for function in (start, collect):
             grant_work(function, jobs=jobs, finished=finished, key=key)
         grant_starting(start, settings=settings, videos=videos, jobs=jobs, publisher=publisher)
         grant_collecting(collect, results=results)
 
-        for name, value in (
-            ("VideosBucket", videos.bucket_name),
-            ("ResultsBucket", results.bucket_name),
-            ("JobsTable", jobs.table_name),
-            # What the command line works with beside these.
-            ("UploadsQueue", uploads.queue_url),
-            ("UploadsDeadLetterQueue", uploads.dead.queue_url),
-            ("FinishedQueue", finished.queue_url),
-            ("FinishedDeadLetterQueue", finished.dead.queue_url),
-            ("JobFinishedTopic", job_finished.topic_arn),
-            ("PublisherRole", publisher.role_arn),
-            ("StartFunction", start.function_name),
-            ("CollectFunction", collect.function_name),
-            ("StartLogs", start.log_group.log_group_name),
-            ("CollectLogs", collect.log_group.log_group_name),
-            ("TickRule", tick.rule_name),
-            *settings.outputs.items(),
-        ):
-            CfnOutput(self, name, value=value)
+        write_outputs(
+            self,
+            settings=settings,
+            videos=videos,
+            results=results,
+            jobs=jobs,
+            uploads=uploads,
+            finished=finished,
+            job_finished=job_finished,
+            publisher=publisher,
+            start=start,
+            collect=collect,
+            tick=tick,
+        )
         acknowledged.findings(self, videos=videos, results=results)

@@ -34,6 +34,14 @@ class DataBucket(s3.Bucket):
         )
 
 
+def results_bucket(scope: Construct, id: str, *, settings: Settings, key: kms.IKey | None) -> DataBucket:
+    """The results bucket, which drops by itself what is of use for days only."""
+    results = DataBucket(scope, id, settings=settings, key=key)
+    results.add_lifecycle_rule(id="UnfinishedCollections", prefix="collecting/", expiration=Duration.days(8))
+    results.add_lifecycle_rule(id="AnswersOfQueries", prefix="queries/", expiration=Duration.days(30))
+    return results
+
+
 def jobs_table(scope: Construct, id: str, *, settings: Settings, key: kms.IKey | None) -> dynamodb.Table:
     """The table of jobs, with an index by state (which is the line) and one by video."""
     table = dynamodb.Table(

@@ -1,6 +1,8 @@
 """Documentation that can be wrong is a test that is missing: commands, links and numbers in it are held to the code."""
 
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,21 @@ def test_no_price_is_written_into_the_code() -> None:
     hard_coded = [path.name for path in modules if re.search(r"\b0\.(05|10)\b(?!\d)", path.read_text())]
 
     assert hard_coded == []
+
+
+def test_the_map_of_the_architecture_page_shows_every_folder_and_no_other() -> None:
+    page = (ROOT / "docs/architecture.md").read_text().split("## Where things are")[1]
+    mapped = set(re.findall(r"^([a-z_]+(?:/[a-z_]+)?)/ ", page, re.MULTILINE))
+
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    folders = {path.split("/")[0] for path in tracked if "/" in path and not path.startswith(".")}
+    rooms = {"/".join(path.split("/")[:2]) for path in tracked if re.match(r"(lambdas|cli)/[a-z]+/", path)}
+    assert mapped == folders | rooms
+
+
+def test_the_contract_of_imports_is_the_one_the_architecture_page_shows() -> None:
+    page = re.sub(r"\s+", " ", (ROOT / "docs/architecture.md").read_text())
+    inside, between, _ = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+    assert "handlers → " + " → ".join(f"`{layer}`" for layer in inside["layers"][1:]) in page
+    assert " → ".join(f"`{layer}`" for layer in between["layers"]) in page

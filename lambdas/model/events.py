@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote_plus
 
 from lambdas.model.errors import MalformedEvent
@@ -41,6 +41,16 @@ class NotOurs:
 
 
 SEQUENCER_WIDTH = 32
+
+Trigger = Literal["tick", "completion", "uploads"]
+
+
+def trigger_of(event: Mapping[str, Any]) -> Trigger:
+    """What invoked the starting function: EventBridge's schedule, SNS, or the uploads queue."""
+    records = event.get("Records")
+    if not records:
+        return "tick"
+    return "completion" if "Sns" in records[0] else "uploads"
 
 
 def uploads_in(body: str) -> list[Upload]:

@@ -1,0 +1,163 @@
+"""Names that are stored, and so outlive a deploy: attributes of the table, keys and labels of objects, outputs,
+metrics, events, messages. They are frozen. To change one: let the code read both names and write the new one, release
+that, and drop the old name in a later release, once no stack holds it any more. Adding one is free: add it here too.
+
+Most are seen as the handlers write them, so a new name can't slip in beside this list.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from lambdas.aws.telemetry import Count, metrics
+from lambdas.logic import results
+from lambdas.model import routing
+from lambdas.model.job import Job
+from rekognition_local import Faults, Simulated
+from tests.fast_fake.world import StandInWorld, standin_world
+from tests.stacks.conftest import synthesized
+
+JOB = {
+    "analysis", "attempt", "bucket", "checkpoint", "detections", "due_at", "etag", "job_id", "key", "lease_owner",
+    "lease_until", "maybe_started", "newest_version_id", "parameters", "past_rekognition_job_ids", "polls", "position",
+    "reason", "registered_at", "rekognition_job_id", "result_key", "rows_key", "sequencer", "size", "slot_freed_at",
+    "slot_freed_by", "start_errors", "state", "state_since", "suspected_at", "suspected_in", "suspicions",
+    "uploaded_at", "version_id", "video_metadata",
+}  # fmt: skip
+BESIDE = {"video", "uploaded_again_at"}  # in the table, and not read back
+SCHEDULER = {
+    "job_id", "paused", "paused_at", "refused_at", "collected_at", "scopes", "scopes_version",
+}  # fmt: skip
+SLOTS = {"job_id", "holders", "version"}
+SCOPE = {"reason", "since", "suspects", "videos", "tolerance", "succeeded_at", "told"}
+CHECKPOINT = {"rows", "document", "detections", "pages", "next_token", "remainders", "superseded"}
+METRICS = {
+    "UploadsIgnored", "JobsRegistered", "JobsStarted", "StartsRefused", "StartsThrottled", "StartsBlocked",
+    "JobsPolled", "JobsRejected", "JobsSucceeded", "JobsFailed", "AttemptsFailed", "Detections", "CollectionsDenied",
+    "EventsFailed", "NotificationsIgnored", "MessagesFailed",
+}  # fmt: skip
+EVENTS = {
+    "Job Succeeded": {
+        "job_id", "state", "video_bucket", "video_key", "video_etag", "analysis", "result_key", "rows_key",
+        "detections", "video_metadata",
+    },
+    "Job Failed": {"job_id", "state", "video_bucket", "video_key", "video_etag", "analysis", "reason"},
+    "Job Rejected": {"job_id", "state", "video_bucket", "video_key", "video_etag", "analysis", "reason"},
+    "Starting Blocked": {"scope", "since", "reason"},
+    "Starting Unblocked": {"scope", "since", "reason"},
+}  # fmt: skip
+OUTPUTS = {
+    "VideosBucket", "ResultsBucket", "JobsTable", "UploadsQueue", "UploadsDeadLetterQueue", "FinishedQueue",
+    "FinishedDeadLetterQueue", "JobFinishedTopic", "PublisherRole", "StartFunction", "CollectFunction", "StartLogs",
+    "CollectLogs", "TickRule", "UploadsFrom", "VideoExtensions", "Analyses", "Routes", "UploadChoice",
+    "AllowedAnalyses",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lived() -> Iterator[StandInWorld]:
+    """A world in which everything has happened that writes a name."""
+    engine = Simulated(seconds=1.0, detections=30)
+    with standin_world(engine, Faults.off(max_running=2, fail_lasting=0.0), MAX_RUNNING_JOBS="2") as world:
+        from lambdas import wiring
+
+        world.drop("clip.mp4")
+        world.drop("empty.mp4", b"")
+        world.rekognition.inject("StartFaceDetection", "InvalidParameterException", times=1)
+        world.drop("suspect.mp4")
+        world.settle()
+        world.rekognition.inject("StartFaceDetection", "AccessDeniedException", times=1)
+        world.drop("blocked.mp4")
+        world.rekognition.inject("StartFaceDetection", "InternalServerError", times=1)
+        world.tick()
+        world.settle(60)
+        world.rekognition.set_faults({"fail_lasting": 1.0})
+        world.drop("bad.mp4")
+        world.settle()
+        world.drop("clip.mp4")
+        wiring.jobs().pause(True)
+        yield world
+
+
+def items(world: StandInWorld) -> dict[str, dict[str, Any]]:
+    return {job_id: set(item) for job_id, item in world.table.items.items()}
+
+
+def test_attributes_of_a_job_are_frozen(lived: StandInWorld) -> None:
+    written = set().union(*(names for job_id, names in items(lived).items() if not job_id.startswith("#")))
+
+    assert {field.name for field in fields(Job)} == JOB
+    assert written <= JOB | BESIDE
+    assert written >= BESIDE
+
+
+def test_attributes_of_the_scheduler_and_of_slots_are_frozen(lived: StandInWorld) -> None:
+    special = {job_id: names for job_id, names in items(lived).items() if job_id.startswith("#")}
+
+    assert set(special) == {"#scheduler", "#slots"}
+    assert special["#scheduler"] <= SCHEDULER
+    assert special["#slots"] == SLOTS
+
+
+def test_attributes_of_a_scope_are_frozen() -> None:
+    from lambdas.model.blocking import Scope
+
+    whole = Scope("r", "2026-11-24T00:00:00.000Z", ("a",), ("v",), 6, "2026-11-24T00:00:00.000Z", True)
+
+    assert set(whole.as_item()) == SCOPE
+    assert Scope.from_item(whole.as_item()) == whole
+
+
+def test_a_checkpoint_has_frozen_names() -> None:
+    from lambdas import wiring
+
+    with standin_world(Simulated(seconds=1.0, detections=4500)) as world:
+        world.drop("long.mp4")
+        world.pass_time(2)
+        world.collect(world.notifications.pop(0).message, seconds=29.0)
+        checkpoint = json.loads(wiring.jobs().get(world.job("long.mp4")["job_id"]).checkpoint)
+
+        assert set(checkpoint) == CHECKPOINT
+        assert set(checkpoint["rows"]) == {"checksum", "length", "upload_id", "parts"}
+        assert set(checkpoint["document"]) == {"upload_id", "parts"}
+        keys = {key.split("/")[0] for key in world.results()}
+        assert keys == {"collecting"}
+
+
+def test_keys_and_labels_of_objects_are_frozen(lived: StandInWorld) -> None:
+    job = lived.job("clip.mp4")
+
+    assert job["result_key"] == "results/clip.mp4/face-detection.json"
+    assert job["rows_key"] == f"rows/analysis=face-detection/date=2026-11-22/{job['job_id']}.jsonl.gz"
+    assert f"jobs/analysis=face-detection/{job['job_id']}.json" in lived.results()
+    assert results.JOB_ID == "job-id"
+    assert routing.NAME == "analyses"
+
+
+def test_events_are_frozen(lived: StandInWorld) -> None:
+    seen: dict[str, set[str]] = {}
+    for event in lived.announcements:
+        assert event["Source"] == "rekognition-batch"
+        seen.setdefault(event["DetailType"], set()).update(event["Detail"])
+
+    assert seen == EVENTS
+
+
+def test_metrics_are_frozen() -> None:
+    assert {one.value for one in Count} == METRICS
+    assert metrics.namespace == "RekognitionBatch"
+
+
+def test_outputs_are_frozen() -> None:
+    outputs = {name for name in synthesized().to_json()["Outputs"] if not name.startswith(("Export", "PublishOutput"))}
+
+    assert outputs == OUTPUTS
+
+
+def test_messages_to_ourselves_are_frozen() -> None:
+    from lambdas.model.events import ask_again
+
+    assert set(json.loads(ask_again("id", "why"))) == {"job_id", "why"}
