@@ -19,7 +19,7 @@ from bench import report
 from cli.pages import detections
 from cli.pages.report import write_report
 from tests.browser import DESK, FLAGS, browser_path
-from tests.cli.pages import made
+from tests.cli.pages import documents
 
 ROUNDS = 7
 DETECTIONS = 100_000
@@ -122,12 +122,12 @@ def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def main() -> int:
-    documents = made.many(DETECTIONS)
-    found = detections.read(documents)
+    made = documents.many(DETECTIONS)
+    found = detections.read(made)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, report.progress() as progress:
         page, table = Path(folder, "report.html"), Path(folder, "table.html")
         began = time.perf_counter()
-        write_report(page, "film.mp4", documents)
+        write_report(page, "film.mp4", made)
         build = time.perf_counter() - began
         plain_table(table, found)
         browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)

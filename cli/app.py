@@ -11,8 +11,8 @@ import click
 
 from cli.core import terminal
 from cli.core.errors import CliError, understood
-from cli.core.options import where_options
-from cli.core.stack import PROGRAM, Where
+from cli.core.options import target_options
+from cli.core.stack import PROGRAM, Target
 
 # name: (module, heading), so that --help and completion import nothing they don't show.
 COMMANDS = {
@@ -90,7 +90,7 @@ def _version() -> str:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 @click.version_option(_version(), prog_name=PROGRAM)
-@where_options
+@target_options
 @click.pass_context
 def app(context: click.Context, /, **given: Any) -> None:
     """Drop videos, see what happens to them, and get what was found.
@@ -102,7 +102,7 @@ def app(context: click.Context, /, **given: Any) -> None:
 
     The stack is found by its outputs. The options below may also stand after the command.
     """
-    context.obj = Where(given["stack_name"], given["profile"], given["region"], given["local"])
+    context.obj = Target(given["stack_name"], given["profile"], given["region"], given["local"])
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -23,7 +23,7 @@ from demo import pictures
 from lambdas.aws.job_table import Jobs
 from lambdas.model.clock import Clock
 from lambdas.model.job import FINAL, Job
-from localcloud import ports as net
+from localcloud import ports
 from localcloud.cloud import CloudError, LocalCloud, failure
 from localcloud.progress import Board
 from localcloud.supervisor import CHECKOUT
@@ -154,7 +154,7 @@ def drop(cloud: LocalCloud, board: Board, path: Path) -> Job:
 
 def progress(cloud: LocalCloud, job: Job) -> float:
     """How far the endpoint has got with it: something that only the local one tells."""
-    known = json.loads(net.get(f"{cloud.rekognition_url}/_jobs") or b'{"jobs": []}')["jobs"]
+    known = json.loads(ports.get(f"{cloud.rekognition_url}/_jobs") or b'{"jobs": []}')["jobs"]
     return next((float(one["Progress"]) for one in known if one["JobId"] == job.rekognition_job_id), 0.0)
 
 

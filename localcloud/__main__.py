@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from localcloud import dev_cloud as checkout
+from localcloud import dev_cloud
 from localcloud.cloud import CloudError
 from localcloud.progress import Board
 
@@ -72,14 +72,14 @@ def run_up(options: argparse.Namespace) -> int:
             f"{' '.join(endpoint_options)} is for the project's own endpoint; REKOGNITION_ENDPOINT is not."
         )
     with Board() as board:
-        cloud, was_running = checkout.up(
+        cloud, was_running = dev_cloud.up(
             context=settings(options.context),
             rekognition_endpoint=options.rekognition_endpoint,
             endpoint_options=endpoint_options,
             port=options.port,
             progress=board.step,
         )
-    folder = os.path.relpath(checkout.FOLDER)
+    folder = os.path.relpath(dev_cloud.FOLDER)
     print(f"The local cloud {'was running already and is up to date' if was_running else 'is up'}: ", end="")
     print(cloud.env["AWS_ENDPOINT_URL"])
     print(f"""
@@ -93,19 +93,19 @@ and logs in {folder}/logs/. make cloud-stop ends it and removes everything in it
 
 
 def run_down(_: argparse.Namespace) -> int:
-    print("The local cloud is gone." if checkout.down() else "No local cloud is running.")
+    print("The local cloud is gone." if dev_cloud.down() else "No local cloud is running.")
     return 0
 
 
 def run_status(_: argparse.Namespace) -> int:
-    state: dict[str, Any] = checkout.state()
+    state: dict[str, Any] = dev_cloud.state()
     if not state:
         print("No local cloud is running. To start it: make cloud")
         return 1
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(state["started"]))
     print(f"The local cloud runs at {state['aws_endpoint']} since {since} (process {state['pid']}).")
     print(f"Rekognition answers at {state['rekognition_url']}")
-    for stack, found in checkout.outputs().items():
+    for stack, found in dev_cloud.outputs().items():
         for name, value in found.items():
             print(f"  {stack}.{name} = {value}")
     return 0

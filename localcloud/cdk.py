@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud import ports as net
+from localcloud import ports
 from localcloud.child_guard import Tether
 from localcloud.supervisor import ACCOUNT, CHECKOUT, REGION
 
@@ -116,7 +116,7 @@ def _run(arguments: Sequence[str | Path], env: Mapping[str, str], cwd: Path, log
     command = [CLI, *arguments, "--no-notices", "--ci", "--no-color"]
     with hold(Tether(command, env=env, cwd=cwd, log=log)) as running:
         if running.wait() != 0:
-            raise CdkError(f"cdk {arguments[0]} failed:\n{net.tail(log, 40)}")
+            raise CdkError(f"cdk {arguments[0]} failed:\n{ports.tail(log, 40)}")
 
 
 def _environment() -> dict[str, str]:

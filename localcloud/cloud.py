@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from localcloud import cdk, folders, ports as net
+from localcloud import cdk, folders, ports
 from localcloud.child_guard import Tether, let_go
 from localcloud.supervisor import CHECKOUT, REGION
 
@@ -105,7 +105,7 @@ class LocalCloud:
     def logs(self, lines: int = 40) -> str:
         """The last lines of everything that writes: emulator, endpoint, CDK."""
         parts = sorted((self.folder / "logs").glob("*.log"))
-        return "\n".join(f"--- {path.name}\n{net.tail(path, lines)}" for path in parts)
+        return "\n".join(f"--- {path.name}\n{ports.tail(path, lines)}" for path in parts)
 
     def function_logs(self, function: str = "") -> list[str]:
         """What the functions whose log group's name contains this have written, in order of time."""
@@ -134,11 +134,11 @@ class LocalCloud:
     def without_rekognition(self) -> Iterator[None]:
         """For the length of the block nothing answers Rekognition calls; the jobs that run there run on."""
         file = self.folder / "rekognition-url"
-        net.write(file, f"http://127.0.0.1:{net.free_port()}")
+        ports.write(file, f"http://127.0.0.1:{ports.free_port()}")
         try:
             yield
         finally:
-            net.write(file, self.rekognition_url)
+            ports.write(file, self.rekognition_url)
 
     # --- beginning and end ---
 

@@ -13,7 +13,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from localcloud import folders, ports as net
+from localcloud import folders, ports
 from localcloud.cloud import CloudError, LocalCloud, checked_url, failure
 from localcloud.supervisor import CHECKOUT
 
@@ -65,7 +65,7 @@ def up(
         progress=progress,
     )
     with cloud:
-        net.write(FOLDER / "env", exports(cloud.env))
+        ports.write(FOLDER / "env", exports(cloud.env))
         _write_outputs(cloud)
         cloud.detach()
     return cloud, False
@@ -123,7 +123,7 @@ def exports(env: Mapping[str, str]) -> str:
 
 
 def _write_outputs(cloud: LocalCloud) -> None:
-    net.write(FOLDER / "outputs.json", json.dumps(cloud.stacks, indent=2) + "\n")
+    ports.write(FOLDER / "outputs.json", json.dumps(cloud.stacks, indent=2) + "\n")
 
 
 def _refuse_other_options(running: Mapping[str, Any], endpoint: str | None, options: Sequence[str], port: int) -> None:

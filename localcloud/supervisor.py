@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud import folders, ports as net
+from localcloud import folders, ports
 from localcloud.child_guard import Tether
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Supervisor:
             pass
         except Failed as failure:
             self._stop_children()
-            net.write(self.folder / "failed", str(failure))
+            ports.write(self.folder / "failed", str(failure))
             self.end.get()  # the starter reads the reason and the logs, then lets go
         finally:
             self._stop_children()
@@ -78,19 +78,19 @@ class Supervisor:
     def _start(self) -> None:
         url_file = self.folder / "rekognition-url"
         if self.rekognition_endpoint:
-            net.write(url_file, self.rekognition_endpoint)
+            ports.write(url_file, self.rekognition_endpoint)
         # A free port is found by asking for one and letting it go again; somebody else may be faster.
         attempts = 1 if self.port else 5
         for attempt in range(attempts):
-            port = self.port or net.free_port()
+            port = self.port or ports.free_port()
             self._start_emulator(port, url_file)
             if not self.rekognition_endpoint and "endpoint" not in self.tethers:
                 self._start_endpoint(port, url_file)
             try:
-                self._wait(lambda port=port: net.answers(f"http://127.0.0.1:{port}/_ministack/health"))
+                self._wait(lambda port=port: ports.answers(f"http://127.0.0.1:{port}/_ministack/health"))
                 break
             except Failed:
-                if attempt == attempts - 1 or "already in use" not in net.tail(self.folder / "logs/emulator.log"):
+                if attempt == attempts - 1 or "already in use" not in ports.tail(self.folder / "logs/emulator.log"):
                     raise
                 self._stop_children()
         self._wait(lambda: url_file.exists() and (self.rekognition_endpoint or self._endpoint_answers(url_file)))
@@ -102,10 +102,10 @@ class Supervisor:
             "options": self.options,
             "started": time.time(),
         }
-        net.write(self.folder / "cloud.json", json.dumps(state, indent=1))
+        ports.write(self.folder / "cloud.json", json.dumps(state, indent=1))
 
     def _endpoint_answers(self, url_file: Path) -> bool:
-        return net.answers(url_file.read_text().strip() + "/_health")
+        return ports.answers(url_file.read_text().strip() + "/_health")
 
     def _start_emulator(self, port: int, url_file: Path) -> None:
         python = CHECKOUT / ".venv-emulator/bin/python"
@@ -150,7 +150,7 @@ class Supervisor:
     def _check_children(self) -> None:
         for name, tether in self.tethers.items():
             if (status := tether.poll()) is not None:
-                raise Failed(f"The {name} ended by itself (status {status}):\n{net.tail(tether.log)}")
+                raise Failed(f"The {name} ended by itself (status {status}):\n{ports.tail(tether.log)}")
 
     def _stop_children(self) -> None:
         for tether in self.tethers.values():

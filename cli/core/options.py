@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.core.stack import PROGRAM, Where
+from cli.core.stack import PROGRAM, Target
 
 _OPTIONS = (
     click.option("--stack", "stack_name", metavar="NAME", help="The stack's name [default: RekognitionBatch]."),
@@ -18,17 +18,17 @@ _OPTIONS = (
 )
 
 
-def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say which stack is meant."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def taken(context: click.Context, given: dict[str, Any]) -> Where:
+def taken(context: click.Context, given: dict[str, Any]) -> Target:
     """Take these options out of `given`; what was said before the command counts where nothing is said after it."""
-    said = Where(given.pop("stack_name"), given.pop("profile"), given.pop("region"), given.pop("local"))
-    outer = context.find_object(Where)
+    said = Target(given.pop("stack_name"), given.pop("profile"), given.pop("region"), given.pop("local"))
+    outer = context.find_object(Target)
     return said.over(outer) if outer else said
 
 
@@ -40,16 +40,16 @@ def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
 
         return command(find(taken(click.get_current_context(), given)), **given)
 
-    return where_options(update_wrapper(run, command))
+    return target_options(update_wrapper(run, command))
 
 
-def with_where(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_target(command: Callable[..., Any]) -> Callable[..., Any]:
     """Hand a command what was said about where, for it to look for itself."""
 
     def run(*_: Any, **given: Any) -> Any:
         return command(taken(click.get_current_context(), given), **given)
 
-    return where_options(update_wrapper(run, command))
+    return target_options(update_wrapper(run, command))
 
 
 def video_argument(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -27,7 +27,7 @@ PROGRAM = "rekognition-batch"
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class Target:
     """Which stack is meant: what people say with --stack, --profile, --region and --local."""
 
     stack: str | None = None
@@ -35,9 +35,9 @@ class Where:
     region: str | None = None
     local: bool = False
 
-    def over(self, other: "Where") -> "Where":
+    def over(self, other: "Target") -> "Target":
         """`other` with what is said here on top."""
-        return Where(
+        return Target(
             self.stack or other.stack,
             self.profile or other.profile,
             self.region or other.region,
@@ -70,7 +70,7 @@ class Stack:
         make_client: makes a boto3 client of a service: ``make_client("s3", config=...)``.
         region: where it is.
         local: whether it is in the local cloud of this checkout.
-        where: how it was asked for, so that hints can name the same.
+        target: how it was asked for, so that hints can name the same.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ class Stack:
         *,
         region: str,
         local: bool = False,
-        where: Where | None = None,
+        target: Target | None = None,
     ) -> None:
         self.name = name
         self.outputs = outputs
         self.region = region
         self.local = local
-        self.where = where or Where()
+        self.target = target or Target()
         self._make_client = make_client
         self._clients: dict[str, Any] = {}
 
@@ -107,7 +107,8 @@ class Stack:
         """
         if name not in self.outputs:
             raise NoCloud(
-                f"The stack {self.name} has no output {name}: it was deployed by an older version.", self.where.deploy()
+                f"The stack {self.name} has no output {name}: it was deployed by an older version.",
+                self.target.deploy(),
             )
         return self.outputs[name]
 
@@ -174,67 +175,67 @@ class Stack:
         """What to say of a video that nobody knows: with keys that may have been meant."""
         keys = [*self.keys(most=1000), *(job.key for job in self.table.some(1000))]
         likely = near(key, keys)
-        hint = self.where.command("status", likely[0]) if likely else self.where.command("status")
+        hint = self.target.command("status", likely[0]) if likely else self.target.command("status")
         meant = f" Did you mean {' or '.join(repr(one) for one in likely)}?" if likely else ""
         return NotThere(f"There is no video {key!r} in this stack.{meant}", hint)
 
 
-def find(where: Where) -> Stack:
+def find(target: Target) -> Stack:
     """The stack that is meant.
 
     Raises:
         NoCloud: it can't be had; the message says why and what to type.
     """
-    return _find_local(where) if where.local else _find_in_aws(where)
+    return _find_local(target) if target.local else _find_in_aws(target)
 
 
-def anywhere(where: Where) -> Stack:
+def anywhere(target: Target) -> Stack:
     """The account and region that are meant, with clients and no outputs: for what needs no deployed stack.
 
     Raises:
         NoCloud: no region is chosen, or no local cloud runs.
     """
-    if where.local:
+    if target.local:
         cloud = _local_cloud()
-        return Stack(where.stack or STACK, {}, cloud.client, region=cloud.env["AWS_REGION"], local=True, where=where)
-    client, region = _session(where)
-    return Stack(where.stack or STACK, {}, client, region=region, local=_endpoint_is_here(), where=where)
+        return Stack(target.stack or STACK, {}, cloud.client, region=cloud.env["AWS_REGION"], local=True, target=target)
+    client, region = _session(target)
+    return Stack(target.stack or STACK, {}, client, region=region, local=_endpoint_is_here(), target=target)
 
 
 def _local_cloud() -> "LocalCloud":
-    from localcloud import dev_cloud as checkout
+    from localcloud import dev_cloud
     from localcloud.cloud import CloudError, LocalCloud
 
     try:
-        running = checkout.state()
+        running = dev_cloud.state()
     except CloudError as problem:
         raise NoCloud(str(problem), "make cloud-status") from None
     if not running:
         raise NoCloud("No local cloud of this checkout is running.", "make cloud")
-    cloud = LocalCloud(folder=checkout.FOLDER)
+    cloud = LocalCloud(folder=dev_cloud.FOLDER)
     cloud.attach()
     return cloud
 
 
-def _find_local(where: Where) -> Stack:
-    from localcloud import dev_cloud as checkout
+def _find_local(target: Target) -> Stack:
+    from localcloud import dev_cloud
 
     cloud = _local_cloud()
-    stacks = {name: outputs for name, outputs in checkout.outputs().items() if "VideosBucket" in outputs}
-    name = where.stack or (STACK if STACK in stacks else next(iter(stacks), STACK))
+    stacks = {name: outputs for name, outputs in dev_cloud.outputs().items() if "VideosBucket" in outputs}
+    name = target.stack or (STACK if STACK in stacks else next(iter(stacks), STACK))
     if name not in stacks:
         raise NoCloud(f"The local cloud has no stack {name!r}; it has {', '.join(stacks) or 'none'}.", "make cloud")
-    return Stack(name, stacks[name], cloud.client, region=cloud.env["AWS_REGION"], local=True, where=where)
+    return Stack(name, stacks[name], cloud.client, region=cloud.env["AWS_REGION"], local=True, target=target)
 
 
-def _session(where: Where) -> "tuple[Callable[..., Any], str]":
+def _session(target: Target) -> "tuple[Callable[..., Any], str]":
     """What makes clients for the profile and region that are meant, and that region."""
     import boto3
     from botocore.config import Config
 
     # Like AWS's other tools; this library alone doesn't read the first of them.
-    region = where.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    session = boto3.Session(profile_name=where.profile, region_name=region)
+    region = target.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    session = boto3.Session(profile_name=target.profile, region_name=region)
     if not session.region_name:
         raise NoCloud("No AWS region is chosen.", _or_local("add --region eu-west-1, or: export AWS_REGION=eu-west-1"))
     make: Any = session.client
@@ -246,11 +247,11 @@ def _session(where: Where) -> "tuple[Callable[..., Any], str]":
     return client, session.region_name
 
 
-def _find_in_aws(where: Where) -> Stack:
+def _find_in_aws(target: Target) -> Stack:
     from botocore.exceptions import ClientError, NoCredentialsError
 
-    client, region = _session(where)
-    name = where.stack or STACK
+    client, region = _session(target)
+    name = target.stack or STACK
     try:
         [found] = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except NoCredentialsError:
@@ -260,12 +261,12 @@ def _find_in_aws(where: Where) -> Stack:
             raise
         raise NoCloud(
             f"There is no stack {name} in {region}.",
-            _or_local(f"{where.deploy()}   (or name another: --stack, --region, --profile)"),
+            _or_local(f"{target.deploy()}   (or name another: --stack, --region, --profile)"),
         ) from None
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
     if "VideosBucket" not in outputs:
         raise NoCloud(f"The stack {name} ({found['StackStatus']}) is not this project's, or not deployed to its end.")
-    return Stack(name, outputs, client, region=region, local=_endpoint_is_here(), where=where)
+    return Stack(name, outputs, client, region=region, local=_endpoint_is_here(), target=target)
 
 
 def _endpoint_is_here() -> bool:
@@ -275,8 +276,8 @@ def _endpoint_is_here() -> bool:
 
 def _or_local(hint: str) -> str:
     """`hint`, and how to use the local cloud if one runs and nothing points at AWS."""
-    from localcloud import dev_cloud as checkout, folders
+    from localcloud import dev_cloud, folders
 
-    if "AWS_ENDPOINT_URL" not in os.environ and folders.alive(checkout.FOLDER):
+    if "AWS_ENDPOINT_URL" not in os.environ and folders.alive(dev_cloud.FOLDER):
         return f"{hint}\na local cloud is running: add --local"
     return hint

@@ -55,7 +55,7 @@ def stderr() -> Console:
     return _Console(stderr=True, highlight=False)
 
 
-def say(text: str) -> None:
+def info(text: str) -> None:
     """A word to who looks on."""
     stderr().print(Text(printable(text)), soft_wrap=True)
 
@@ -121,7 +121,7 @@ def hang_up() -> None:
     sys.stderr.close()
 
 
-def rows(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: Collection[str] = ()) -> None:
+def print_table(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: Collection[str] = ()) -> None:
     """A table: for people in columns, for a pipe in lines with tabs.
 
     Args:
@@ -144,7 +144,7 @@ def tabbed(headings: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
 
 
 def table(headings: Sequence[str], lines: Sequence[Sequence[Any]], flexible: Collection[str] = ()) -> Table:
-    """The columns that `rows` prints. What may not be broken keeps its width, whatever the terminal's."""
+    """The columns that `print_table` prints. What may not be broken keeps its width, whatever the terminal's."""
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     shown = [[cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in cells] for cells in lines]
     for number, heading in enumerate(headings):

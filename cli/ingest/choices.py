@@ -2,7 +2,7 @@
 
 from cli.core import terminal
 from cli.core.errors import NoCloud, WrongUse
-from cli.core.stack import Stack, Where, find
+from cli.core.stack import Stack, Target, find
 from lambdas.model.analyses import CATALOGUE
 from lambdas.model.parameter_types import WrongAnalysis
 from lambdas.model.routing import Choice, understood
@@ -33,25 +33,25 @@ def for_upload(stack: Stack, text: str) -> str:
     if rules.uploads not in ("metadata", "both"):
         raise WrongUse(
             "This stack does not let uploaders choose by metadata (setting upload_choice).",
-            stack.where.deploy("-c", "upload_choice=both"),
+            stack.target.deploy("-c", "upload_choice=both"),
         )
     for name in parsed(text):
         if name not in rules.allowed:
             raise WrongUse(
                 f"This stack does not let uploaders choose {name}; of these it does: {', '.join(rules.allowed)}.",
-                stack.where.deploy("-c", f"allowed_analyses={' '.join([*rules.allowed, name])}"),
+                stack.target.deploy("-c", f"allowed_analyses={' '.join([*rules.allowed, name])}"),
             )
     if not text.isascii():
         raise WrongUse(f"--analyses {text!r}: an object's metadata takes ASCII only.")
     return text.strip()
 
 
-def of_stack(where: Where) -> Choice:
+def of_stack(target: Target) -> Choice:
     """What the stack does with a video; with no stack at hand, what one does that is deployed as it comes."""
     try:
-        return find(where).rules.analyses
+        return find(target).rules.analyses
     except NoCloud as trouble:
-        terminal.say(f"{trouble} So this is for {' and '.join(DEFAULT)}.")
+        terminal.info(f"{trouble} So this is for {' and '.join(DEFAULT)}.")
         return DEFAULT
 
 

@@ -7,8 +7,8 @@ import click
 
 from cli.core import terminal
 from cli.core.errors import CliError, WrongUse
-from cli.core.options import with_stack, with_where
-from cli.core.stack import Stack, Where
+from cli.core.options import with_stack, with_target
+from cli.core.stack import Stack, Target
 from cli.core.terminal import many
 
 if TYPE_CHECKING:
@@ -41,39 +41,40 @@ def upload(stack: Stack, paths: tuple[Path, ...], prefix: str, analyses: str | N
       label-detection:MinConfidence=80
       segment-detection:SegmentTypes=SHOT+TECHNICAL_CUE
     """
-    from cli.ingest import choices as choosing, upload as uploading
+    from cli.ingest.choices import for_upload
+    from cli.ingest.upload import is_there, plan
 
-    choice = choosing.for_upload(stack, analyses) if analyses else None
-    items, skipped = uploading.plan(paths, prefix, stack.extensions)
+    choice = for_upload(stack, analyses) if analyses else None
+    items, skipped = plan(paths, prefix, stack.extensions)
     for one in skipped[:MOST_SKIPPED]:
-        terminal.say(f"Left out: {one.path}: {one.why}.")
+        terminal.info(f"Left out: {one.path}: {one.why}.")
     if len(skipped) > MOST_SKIPPED:
-        terminal.say(f"Left out: {len(skipped) - MOST_SKIPPED:,} more.")
+        terminal.info(f"Left out: {len(skipped) - MOST_SKIPPED:,} more.")
     if not items:
         raise CliError("There is no video to upload.", f"videos here are {' and '.join(stack.extensions)}")
-    new = items if again else [item for item in items if not uploading.is_there(stack, item, choice)]
+    new = items if again else [item for item in items if not is_there(stack, item, choice)]
     if dry_run:
         for item in new:
             terminal.line(item.path, f"s3://{stack.videos}/{item.key}")
-        terminal.say(f"{many(len(new), 'video')} would be uploaded, {len(items) - len(new)} are there already.")
+        terminal.info(f"{many(len(new), 'video')} would be uploaded, {len(items) - len(new)} are there already.")
         return 0
     failed = _send(stack, new, {"analyses": choice} if choice else {})
     there = f", {len(items) - len(new)} were there already" if len(items) > len(new) else ""
-    terminal.say(f"{many(len(new) - failed, 'video')} uploaded{there}{f', {failed} failed' if failed else ''}.")
+    terminal.info(f"{many(len(new) - failed, 'video')} uploaded{there}{f', {failed} failed' if failed else ''}.")
     if new:
-        terminal.say(f"What happens to them: {stack.where.command('status', '--watch')}")
+        terminal.info(f"What happens to them: {stack.target.command('status', '--watch')}")
     return 1 if failed else 0
 
 
 def _send(stack: Stack, items: list[Any], metadata: dict[str, str]) -> int:
-    from cli.ingest import upload as uploading
+    from cli.ingest.upload import Bars, send
 
     failed = 0
     with terminal.progress(transfer=True) as bars:
-        for item, trouble in uploading.send(stack, items, metadata, uploading.Bars(bars, items)):
+        for item, trouble in send(stack, items, metadata, Bars(bars, items)):
             if trouble:
                 failed += 1
-                terminal.say(f"Failed: {item.path}: {trouble}")
+                terminal.info(f"Failed: {item.path}: {trouble}")
             else:
                 terminal.line(f"s3://{stack.videos}/{item.key}")
     return failed
@@ -95,27 +96,27 @@ def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool)
     They join the line like any upload. What has a job already is left out, however it ended (see retry). The price is
     that of the stack's own choice of analyses; what an uploader asked for in an object's metadata is done all the same.
     """
-    from cli.ingest import backfill as filling
+    from cli.ingest.backfill import announce, cost as cost_of, missing
 
     if as_json and not dry_run:
-        raise WrongUse("--json goes with --dry-run.", stack.where.command("backfill", "--dry-run", "--json"))
-    found = filling.missing(stack, prefix)
+        raise WrongUse("--json goes with --dry-run.", stack.target.command("backfill", "--dry-run", "--json"))
+    found = missing(stack, prefix)
     if not found and not as_json:
-        terminal.say("Every video there has its job.")
+        terminal.info("Every video there has its job.")
         return
-    cost = filling.cost(stack, found)
+    cost = cost_of(stack, found)
     if as_json:
         keys = [thing["Key"] for thing in found]
         terminal.data({"videos": len(found), "minutes": cost.minutes, "usd": cost.dollars, "keys": keys})
         return
-    terminal.say(_priced(len(found), cost))
+    terminal.info(_priced(len(found), cost))
     if dry_run:
         for thing in found:
             terminal.line(thing["Key"])
         return
     terminal.confirm(f"Analyse {'it' if len(found) == 1 else 'them'}?", yes=yes)
-    filling.announce(stack, found)
-    terminal.say(f"{many(len(found), 'video')} announced: {stack.where.command('status', '--watch')}")
+    announce(stack, found)
+    terminal.info(f"{many(len(found), 'video')} announced: {stack.target.command('status', '--watch')}")
 
 
 def _priced(videos: int, cost: Any) -> str:
@@ -135,8 +136,8 @@ def _priced(videos: int, cost: Any) -> str:
 @click.argument("paths", metavar="PATH|s3://...", nargs=-1, required=True)
 @click.option("--analyses", metavar="CHOICE", help="Instead of the stack's own choice.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-@with_where
-def estimate(where: Where, paths: tuple[str, ...], analyses: str | None, as_json: bool) -> int:
+@with_target
+def estimate(target: Target, paths: tuple[str, ...], analyses: str | None, as_json: bool) -> int:
     """Say how long videos are, whether Rekognition can read them, and what their analyses cost.
 
     \b
@@ -147,14 +148,14 @@ def estimate(where: Where, paths: tuple[str, ...], analyses: str | None, as_json
     one that Rekognition refuses.
     """
     from cli.core import prices
-    from cli.ingest import choices as choosing
+    from cli.ingest import choices
 
-    choice = choosing.parsed(analyses) if analyses else choosing.of_stack(where)
-    found = list(_estimates(where, paths, choice))
+    choice = choices.parsed(analyses) if analyses else choices.of_stack(target)
+    found = list(_estimates(target, paths, choice))
     if as_json:
         terminal.data([one.as_json for one in found])
     else:
-        terminal.rows(
+        terminal.print_table(
             ("video", "length", "codec", "size", "price", "trouble"),
             [_priced_row(one) for one in found],
             ("video", "trouble"),
@@ -162,8 +163,8 @@ def estimate(where: Where, paths: tuple[str, ...], analyses: str | None, as_json
         each = ", ".join(f"{name} ${price:.2f}" for name, price in prices.per_minute(choice).items())
         minutes = sum(one.header.seconds for one in found if not one.header.trouble) / 60
         total = sum(one.total for one in found)
-        terminal.say(f"{many(len(found), 'video')}, {minutes:,.1f} minutes: ${total:,.2f}")
-        terminal.say(f"A minute: {each} ({prices.as_of()}).")
+        terminal.info(f"{many(len(found), 'video')}, {minutes:,.1f} minutes: ${total:,.2f}")
+        terminal.info(f"A minute: {each} ({prices.as_of()}).")
     return 1 if any(one.header.trouble for one in found) else 0
 
 
@@ -181,32 +182,35 @@ def _priced_row(one: "Estimate") -> tuple[str, ...]:
     )
 
 
-def _estimates(where: Where, paths: tuple[str, ...], choice: "Choice") -> Any:
-    from cli.ingest import choices as choosing, estimate as estimating, upload as uploading
+def _estimates(target: Target, paths: tuple[str, ...], choice: "Choice") -> Any:
+    from cli.ingest import choices
+    from cli.ingest.estimate import estimate as estimate_of, of_file
+    from cli.ingest.upload import plan
 
     for path in paths:
         if path.startswith("s3://"):
-            yield from _of_s3(where, path, choice)
+            yield from _of_s3(target, path, choice)
             continue
-        items, skipped = uploading.plan([Path(path)], "", choosing.extensions())
+        items, skipped = plan([Path(path)], "", choices.extensions())
         if not items:
             why = skipped[0].why if skipped else "it holds no video"
             raise CliError(f"{path}: {why}.")
         for item in items:
-            yield estimating.estimate(str(item.path), estimating.of_file(item.path), choice)
+            yield estimate_of(str(item.path), of_file(item.path), choice)
 
 
-def _of_s3(where: Where, address: str, choice: "Choice") -> Any:
+def _of_s3(target: Target, address: str, choice: "Choice") -> Any:
     from cli.core.stack import find
-    from cli.ingest import choices as choosing, estimate as estimating
+    from cli.ingest import choices
+    from cli.ingest.estimate import estimate as estimate_of, of_object, of_objects
 
     bucket, _, key = address.removeprefix("s3://").partition("/")
-    s3 = find(where).client("s3")
+    s3 = find(target).client("s3")
     if key and not key.endswith("/"):
-        yield estimating.estimate(address, estimating.of_object(s3, bucket, key), choice)
+        yield estimate_of(address, of_object(s3, bucket, key), choice)
         return
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
     objects = (thing for page in pages for thing in page.get("Contents", []))
-    videos = (thing for thing in objects if thing["Key"].lower().endswith(choosing.extensions()) and thing["Size"])
-    for name, header in estimating.of_objects(s3, bucket, videos):
-        yield estimating.estimate(f"s3://{bucket}/{name}", header, choice)
+    videos = (thing for thing in objects if thing["Key"].lower().endswith(choices.extensions()) and thing["Size"])
+    for name, header in of_objects(s3, bucket, videos):
+        yield estimate_of(f"s3://{bucket}/{name}", header, choice)

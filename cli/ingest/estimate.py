@@ -11,8 +11,7 @@ from botocore.exceptions import ClientError
 from cli.core import prices
 from cli.core.errors import NotThere
 from cli.core.s3_file import S3File
-from cli.ingest import video_header as headers
-from cli.ingest.video_header import Header
+from cli.ingest.video_header import Header, read as read_header
 
 AT_ONCE = 16  # headers read at the same time
 
@@ -44,7 +43,7 @@ def estimate(name: str, header: Header, analyses: Mapping[str, Mapping[str, Any]
 
 def of_file(path: Path) -> Header:
     """A file's header."""
-    return headers.read(path, path.stat().st_size)
+    return read_header(path, path.stat().st_size)
 
 
 def of_object(s3: Any, bucket: str, key: str, size: int | None = None, etag: str | None = None) -> Header:
@@ -59,7 +58,7 @@ def of_object(s3: Any, bucket: str, key: str, size: int | None = None, etag: str
         if error.response["Error"]["Code"] in ("404", "403", "NoSuchKey", "NoSuchBucket", "AccessDenied"):
             raise NotThere(f"s3://{bucket}/{key} is not there, or may not be read.") from None
         raise
-    return headers.read(file, file.size) if file.size else Header(0, "", 0, 0, 0, 0, "it is empty")
+    return read_header(file, file.size) if file.size else Header(0, "", 0, 0, 0, 0, "it is empty")
 
 
 def of_objects(s3: Any, bucket: str, objects: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Header]]:

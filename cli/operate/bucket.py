@@ -79,7 +79,7 @@ def announced_by_notifications(stack: Stack, queue: str) -> Iterator[Finding]:
     text = f"{stack.videos} does not tell the uploads queue of new videos"
     if others := other_destinations(known, queue):
         text += f"; it tells {_and(others)}, and S3 refuses a second destination for the same event"
-        yield Finding("wrong", ANNOUNCED, text, stack.where.deploy("-c", "uploads_from=eventbridge"))
+        yield Finding("wrong", ANNOUNCED, text, stack.target.deploy("-c", "uploads_from=eventbridge"))
         return
     ours = {"QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}
     wanted = {**known, "QueueConfigurations": [*known.get("QueueConfigurations", []), ours]}
@@ -104,8 +104,8 @@ def announced_by_eventbridge(stack: Stack, queue: str) -> Iterator[Finding]:
     if enabled:
         yield Finding("fine", ANNOUNCED, f"by {stack.videos} to EventBridge, and by {enabled[0]['Name']} to the queue")
     elif mine:
-        mend = aws(stack, "events", "enable-rule", "--name", mine[0]["Name"])
-        yield Finding("wrong", ANNOUNCED, f"the rule {mine[0]['Name']} is disabled", mend)
+        fix = aws(stack, "events", "enable-rule", "--name", mine[0]["Name"])
+        yield Finding("wrong", ANNOUNCED, f"the rule {mine[0]['Name']} is disabled", fix)
     else:
         text = f"no EventBridge rule sends new objects of {stack.videos} to the uploads queue"
         yield Finding("wrong", ANNOUNCED, text, restore(stack))
@@ -164,8 +164,8 @@ def encrypted(stack: Stack) -> Iterator[Finding]:
         yield Finding("unknown" if not wanted else "wrong", ENCRYPTION, known.trouble)
     elif wanted and wanted != setting and not _may_decrypt(stack, wanted):
         text = f"{stack.videos} encrypts with {wanted}, which the starting function may not use: nothing can be read"
-        mend = restore(stack) if _own(stack) else stack.where.deploy("-c", f"videos_key_arn={wanted}")
-        yield Finding("wrong", ENCRYPTION, text, mend)
+        fix = restore(stack) if _own(stack) else stack.target.deploy("-c", f"videos_key_arn={wanted}")
+        yield Finding("wrong", ENCRYPTION, text, fix)
     elif setting and not wanted:
         text = f"{stack.videos} does not encrypt with the setting's videos_key_arn by default; older objects may"
         yield Finding("note", ENCRYPTION, text)
@@ -241,7 +241,7 @@ class Candidate:
     def _again(self, region: str) -> str:
         from dataclasses import replace
 
-        return replace(self.stack.where, region=region).command("doctor", "--before-deploy", self.bucket)
+        return replace(self.stack.target, region=region).command("doctor", "--before-deploy", self.bucket)
 
     def announcements(self, _: Stack) -> Iterator[Finding]:
         """How uploads can be announced."""
@@ -299,11 +299,11 @@ class Candidate:
         """The command that deploys a stack for this bucket; not `sure` if something could not be looked at."""
         settings = {"videos_bucket": self.bucket, **self.settings}
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        mend = self.stack.where.deploy(*words)
+        fix = self.stack.target.deploy(*words)
         text = "with these settings; written into cdk.json they hold for later deploys too"
         if sure:
-            return Finding("fine", "deploy", text, mend)
-        return Finding("note", "deploy", f"{text}. What could not be looked at may need more of them", mend)
+            return Finding("fine", "deploy", text, fix)
+        return Finding("note", "deploy", f"{text}. What could not be looked at may need more of them", fix)
 
 
 def _and(names: list[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cli.core.errors import CliError
 from cli.core.stack import Stack
-from cli.operate import delete as deleting
+from cli.operate import delete as deletion
 from cli.operate.findings import Finding
 from lambdas.model.job import FINAL, Job
 
@@ -15,7 +15,7 @@ CLIP = Path(__file__).parents[2] / "localcloud/clip/two-portraits.mp4"  # 7 s: a
 PATIENCE = 900.0  # seconds; Rekognition takes minutes for any video, and the line may be long
 
 
-def fly(stack: Stack, patience: float = PATIENCE) -> Iterator[Finding]:
+def run_canary(stack: Stack, patience: float = PATIENCE) -> Iterator[Finding]:
     """Send it and see where it gets; whatever happens, it is removed."""
     key = f"rekognition-batch-canary/{secrets.token_hex(4)}.mp4"
     began = time.monotonic()
@@ -25,14 +25,14 @@ def fly(stack: Stack, patience: float = PATIENCE) -> Iterator[Finding]:
         seconds = time.monotonic() - began
         if not jobs:
             text = f"uploaded, and no job after {seconds:.0f} s"
-            yield Finding("wrong", "canary", text, stack.where.command("doctor"))
+            yield Finding("wrong", "canary", text, stack.target.command("doctor"))
         for job in jobs:
             yield _verdict(stack, job, seconds)
     finally:
         left = _remove(stack, key)
     for one in left:
         text = f"{one.thing.address} stays: {one.why}"
-        yield Finding("note", "canary", text, stack.where.command("delete", key))
+        yield Finding("note", "canary", text, stack.target.command("delete", key))
 
 
 def _until_over(stack: Stack, key: str, patience: float) -> list[Job]:
@@ -50,18 +50,18 @@ def _verdict(stack: Stack, job: Job, seconds: float) -> Finding:
     if job.state == "SUCCEEDED":
         return Finding("fine", "canary", f"{job.analysis}: {job.detections} detections after {seconds:.0f} s")
     if job.state in FINAL:
-        return Finding("wrong", "canary", f"{job.analysis}: {job.state}: {job.reason}", stack.where.command("doctor"))
+        return Finding("wrong", "canary", f"{job.analysis}: {job.state}: {job.reason}", stack.target.command("doctor"))
     text = f"{job.analysis}: still {job.state} after {seconds:.0f} s"
     return Finding(
-        "wrong" if job.state != "WAITING" else "note", "canary", text, stack.where.command("status", "--stuck")
+        "wrong" if job.state != "WAITING" else "note", "canary", text, stack.target.command("status", "--stuck")
     )
 
 
-def _remove(stack: Stack, key: str) -> list[deleting.Left]:
+def _remove(stack: Stack, key: str) -> list[deletion.Left]:
     for _ in range(30):
         try:
             jobs = stack.table.of_video(stack.videos, key)
-            return deleting.delete(stack, key, jobs, deleting.things(stack, key, jobs))
+            return deletion.delete(stack, key, jobs, deletion.things(stack, key, jobs))
         except CliError:  # its results are being written this moment
             time.sleep(1)
     return []

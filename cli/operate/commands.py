@@ -8,10 +8,11 @@ from rich.text import Text
 
 from cli.core import terminal
 from cli.core.errors import CliError, WrongUse
-from cli.core.options import video_argument, with_stack, with_where
-from cli.core.stack import PROGRAM, Stack, Where
+from cli.core.options import video_argument, with_stack, with_target
+from cli.core.stack import PROGRAM, Stack, Target
 from cli.core.terminal import many
-from cli.operate import dead_letters as letters, retry as mending
+from cli.operate import dead_letters
+from cli.operate.retry import ended_badly, hopeless
 
 
 @click.command(short_help="Start no more jobs; uploads are accepted and wait.")
@@ -24,8 +25,8 @@ def pause(stack: Stack) -> None:
     """
     stack.table.pause(True)
     waiting = sum(1 for _ in stack.table.in_state("WAITING"))
-    terminal.say(f"Starting is paused. {many(waiting, 'job')} in line, and uploads still join it.")
-    terminal.say(f"To go on: {stack.where.command('resume')}")
+    terminal.info(f"Starting is paused. {many(waiting, 'job')} in line, and uploads still join it.")
+    terminal.info(f"To go on: {stack.target.command('resume')}")
 
 
 @click.command(short_help="Start jobs again.")
@@ -38,7 +39,7 @@ def resume(stack: Stack) -> None:
     """
     stack.table.pause(False)
     waiting = sum(1 for _ in stack.table.in_state("WAITING"))
-    terminal.say(f"Starting goes on within a minute. {many(waiting, 'job')} in line.")
+    terminal.info(f"Starting goes on within a minute. {many(waiting, 'job')} in line.")
 
 
 @click.command(short_help="Try jobs again that failed or were rejected.")
@@ -56,19 +57,19 @@ def retry(stack: Stack, video: str | None, failed: bool, dry_run: bool) -> int:
     Rekognition bills what it processes successfully, so a job that failed has cost nothing.
     """
     if bool(video) == failed:
-        raise WrongUse("Say which: a VIDEO, or --failed for all that failed.", stack.where.command("status"))
-    jobs = mending.ended_badly(stack, stack.key(video) if video else None)
+        raise WrongUse("Say which: a VIDEO, or --failed for all that failed.", stack.target.command("status"))
+    jobs = ended_badly(stack, stack.key(video) if video else None)
     tried, left = 0, 0
     for job in jobs:
-        why_not = mending.hopeless(stack, job)
+        why_not = hopeless(stack, job)
         again = not why_not and (dry_run or stack.table.once_more(job) is not None)
         tried, left = tried + again, left + (not again)
         done = ("would be tried again" if dry_run else f"in line again, attempt {job.attempt + 1}") if again else ""
         terminal.line(job.analysis, job.key, done or why_not or "changed meanwhile")
     if not jobs:
-        terminal.say("Nothing to try again: no job FAILED or was REJECTED.")
+        terminal.info("Nothing to try again: no job FAILED or was REJECTED.")
     elif tried and not dry_run:
-        terminal.say(f"{many(tried, 'job')} in line again; the first start within a minute.")
+        terminal.info(f"{many(tried, 'job')} in line again; the first start within a minute.")
     return 1 if left else 0
 
 
@@ -86,23 +87,23 @@ def redrive(stack: Stack, dry_run: bool, as_json: bool) -> None:
     rekognition-batch redrive
     """
     if as_json and not dry_run:
-        raise WrongUse("--json goes with --dry-run.", stack.where.command("redrive", "--dry-run", "--json"))
+        raise WrongUse("--json goes with --dry-run.", stack.target.command("redrive", "--dry-run", "--json"))
     if not dry_run:
-        count = letters.send_back(stack, lambda letter: terminal.line(letter.queue, letter.about))
-        terminal.say(f"{many(count, 'message')} sent back." if count else "The dead-letter queues are empty.")
+        count = dead_letters.send_back(stack, lambda letter: terminal.line(letter.queue, letter.about))
+        terminal.info(f"{many(count, 'message')} sent back." if count else "The dead-letter queues are empty.")
         return
-    found = letters.look(stack)
+    found = dead_letters.look(stack)
     if as_json:
         terminal.data([letter.as_json for letter in found])
     elif found:
-        terminal.rows(
+        terminal.print_table(
             ("queue", "since", "about", "why"),
             [(letter.queue, letter.sent_at[:16].replace("T", " "), letter.about, letter.why) for letter in found],
             flexible=("about", "why"),
         )
-        terminal.say(f"To send {'it' if len(found) == 1 else 'them'} back: {stack.where.command('redrive')}")
+        terminal.info(f"To send {'it' if len(found) == 1 else 'them'} back: {stack.target.command('redrive')}")
     else:
-        terminal.say("The dead-letter queues are empty.")
+        terminal.info("The dead-letter queues are empty.")
 
 
 @click.command(short_help="Delete a video and everything derived from it.")
@@ -124,12 +125,12 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
     (35 days), answers that Athena keeps (30 days), the functions' logs (30 days, a setting). Dead letters and logs name
     keys. What was copied to other machines stays there: rows of `query --here`, reports, exports.
     """
-    from cli.operate import delete as deleting
-    from cli.results import athena as asking
+    from cli.operate import delete as deletion
+    from cli.results import athena
 
     key = stack.key(video)
-    jobs = deleting.jobs_of(stack, key)
-    found = deleting.things(stack, key, jobs)
+    jobs = deletion.jobs_of(stack, key)
+    found = deletion.things(stack, key, jobs)
     if dry_run or not yes:
         for thing in found:
             terminal.line(thing.address, err=not dry_run)
@@ -137,22 +138,22 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
             terminal.line(f"job {job.job_id[:12]}… {job.analysis} {job.state}", err=not dry_run)
     what = f"{many(len(found), 'object')} and {many(len(jobs), 'record')}"
     if dry_run:
-        terminal.say(f"{what} would be deleted.")
+        terminal.info(f"{what} would be deleted.")
         return 0
     terminal.confirm(f"Delete {what} of {terminal.printable(key)}, for good?", yes=yes)
-    left = deleting.delete(stack, key, jobs, found)
-    asking.forget_cache(stack)
+    left = deletion.delete(stack, key, jobs, found)
+    athena.forget_cache(stack)
     if left:
         for one in left:
             terminal.line(one.thing.address, one.why, err=True)
-        raise CliError(f"S3 still has {many(len(left), 'object')} of {key}.", stack.where.command("delete", key))
-    terminal.say(f"Deleted: {what}. S3 has nothing of it left.")
-    terminal.say(
+        raise CliError(f"S3 still has {many(len(left), 'object')} of {key}.", stack.target.command("delete", key))
+    terminal.info(f"Deleted: {what}. S3 has nothing of it left.")
+    terminal.info(
         "Its name stays for a while in dead letters (14 days), backups (35 days) and logs; copies on other machines "
         "(query --here, reports, exports) stay until they are deleted there."
     )
     if any(job.state == "RUNNING" for job in jobs):
-        terminal.say("A job of it runs at Rekognition, which offers no way to stop it; its result is not fetched.")
+        terminal.info("A job of it runs at Rekognition, which offers no way to stop it; its result is not fetched.")
     return 0
 
 
@@ -162,8 +163,8 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
     "--before-deploy", "bucket", metavar="BUCKET", help="Instead, look at an existing bucket to take videos from."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-@with_where
-def doctor(where: Where, canary: bool, bucket: str | None, as_json: bool) -> int:
+@with_target
+def doctor(target: Target, canary: bool, bucket: str | None, as_json: bool) -> int:
     """Look whether this account and region can run the stack, and whether everything is still as it was deployed.
 
     \b
@@ -175,37 +176,38 @@ def doctor(where: Where, canary: bool, bucket: str | None, as_json: bool) -> int
     --before-deploy needs no stack: it looks whether a stack can take its videos from BUCKET (setting videos_bucket),
     and names the settings for it.
     """
-    from cli.core import stack as stacks
-    from cli.operate import canary as canaries, doctor as medicine
+    from cli.core.stack import anywhere, find
+    from cli.operate.canary import run_canary
+    from cli.operate.doctor import before_deploy, examine
 
     if bucket and canary:
         raise WrongUse("--canary needs the deployed stack, --before-deploy is for when there is none; take one.")
     found = []
     if bucket:
-        findings = medicine.before_deploy(stacks.anywhere(where), bucket)
+        findings = before_deploy(anywhere(target), bucket)
     else:
-        stack = stacks.find(where)
-        findings = chain(medicine.examine(stack), canaries.fly(stack) if canary else ())
+        stack = find(target)
+        findings = chain(examine(stack), run_canary(stack) if canary else ())
     for finding in findings:
         found.append(finding)
         if not as_json:
-            _tell(finding.verdict, finding.subject, finding.text, finding.mend)
+            _tell(finding.verdict, finding.subject, finding.text, finding.fix)
     if as_json:
         terminal.data([asdict(finding) for finding in found])
     wrong = sum(finding.verdict == "wrong" for finding in found)
-    terminal.say(f"{many(wrong, 'thing')} wrong." if wrong else "Nothing is wrong.")
+    terminal.info(f"{many(wrong, 'thing')} wrong." if wrong else "Nothing is wrong.")
     return 1 if wrong else 0
 
 
 MARKS = {"fine": ("✓", "green"), "note": ("!", "yellow"), "wrong": ("✗", "red"), "unknown": ("?", "yellow")}
 
 
-def _tell(verdict: str, subject: str, text: str, mend: str) -> None:
+def _tell(verdict: str, subject: str, text: str, fix: str) -> None:
     """One finding. The command is on a line of its own, unbroken, so that it can be copied."""
     mark, colour = MARKS[verdict]
     terminal.beside(Text(mark, colour), Text.assemble((subject, "bold"), f": {terminal.printable(text)}"))
-    if mend:
-        terminal.stdout().print(Text(f"    {mend}"), soft_wrap=True)
+    if fix:
+        terminal.stdout().print(Text(f"    {fix}"), soft_wrap=True)
 
 
 SHELLS = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/rekognition-batch.fish"}

@@ -68,7 +68,7 @@ def jobs_of(stack: Stack, key: str) -> list[Job]:
     if any(job.state == "COLLECTING" for job in jobs):
         raise CliError(
             f"The results of {key} are being written this moment; deleted now, they would come back.",
-            stack.where.command("status", key, "--watch"),
+            stack.target.command("status", key, "--watch"),
         )
     return jobs
 
@@ -110,7 +110,7 @@ def delete(stack: Stack, key: str, jobs: Sequence[Job], found: Sequence[Thing]) 
         return left
     for job in jobs:
         if not stack.table.forget(job):
-            raise CliError(f"A job of {key} moved on while it was being deleted.", stack.where.command("delete", key))
+            raise CliError(f"A job of {key} moved on while it was being deleted.", stack.target.command("delete", key))
     # Between the first look and the end of its record, a job may have written something more.
     more = [thing for thing in things(stack, key, jobs) if thing.bucket == stack.results]
     return _left(stack, things(stack, key, jobs), agreed | set(more), erase(stack, more))

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.core.stack import Stack, Where
+from cli.core.stack import Stack, Target
 from cli.operate import bucket
 from cli.operate.dead_letters import depths
 from cli.operate.findings import Check, Finding, aws, restore, run
@@ -69,7 +69,7 @@ def region(stack: Stack) -> Iterator[Finding]:
             "wrong",
             "region",
             f"{stack.region} does not offer Rekognition for stored video; {', '.join(REGIONS.split())} do",
-            Where(region="us-east-1").deploy(),
+            Target(region="us-east-1").deploy(),
         )
 
 
@@ -82,8 +82,8 @@ def deployed(stack: Stack) -> Iterator[Finding]:
     elif status.endswith("_IN_PROGRESS"):
         yield Finding("note", "stack", f"{stack.name}: {status}; look again when it is done")
     else:
-        mend = f"npx cdk rollback {stack.name}" if status.endswith("ROLLBACK_FAILED") else stack.where.deploy()
-        yield Finding("wrong", "stack", f"{stack.name}: {status}", mend)
+        fix = f"npx cdk rollback {stack.name}" if status.endswith("ROLLBACK_FAILED") else stack.target.deploy()
+        yield Finding("wrong", "stack", f"{stack.name}: {status}", fix)
 
 
 def announcements(stack: Stack) -> Iterator[Finding]:
@@ -149,8 +149,8 @@ def subscriptions(stack: Stack) -> Iterator[Finding]:
             yield Finding("fine", subject, "subscribed")
         else:
             words = ["sns", "subscribe", "--topic-arn", topic, "--protocol", protocol]
-            mend = aws(stack, *words, "--notification-endpoint", endpoint, *extra)
-            yield Finding("wrong", subject, "it is not subscribed to the topic", mend)
+            fix = aws(stack, *words, "--notification-endpoint", endpoint, *extra)
+            yield Finding("wrong", subject, "it is not subscribed to the topic", fix)
 
 
 def functions(stack: Stack) -> Iterator[Finding]:
@@ -164,8 +164,8 @@ def functions(stack: Stack) -> Iterator[Finding]:
             continue
         reserved = _reserved(stack, stack.output(name))
         if reserved == 0:
-            mend = aws(stack, "lambda", "delete-function-concurrency", "--function-name", stack.output(name))
-            yield Finding("wrong", name, "its concurrency is 0: it is switched off", mend)
+            fix = aws(stack, "lambda", "delete-function-concurrency", "--function-name", stack.output(name))
+            yield Finding("wrong", name, "its concurrency is 0: it is switched off", fix)
         else:
             yield Finding("fine", name, f"{state}, {found['MemorySize']} MB, {found['Timeout']} s")
 
@@ -196,8 +196,8 @@ def mappings(stack: Stack) -> Iterator[Finding]:
         elif found[0].get("State") in ("Enabled", "Enabling", "Updating", "Creating"):
             yield Finding("fine", subject, found[0]["State"])
         else:
-            mend = aws(stack, "lambda", "update-event-source-mapping", "--uuid", found[0]["UUID"], "--enabled")
-            yield Finding("wrong", subject, f"its event source mapping is {found[0].get('State')}", mend)
+            fix = aws(stack, "lambda", "update-event-source-mapping", "--uuid", found[0]["UUID"], "--enabled")
+            yield Finding("wrong", subject, f"its event source mapping is {found[0].get('State')}", fix)
 
 
 def tick(stack: Stack) -> Iterator[Finding]:
@@ -257,8 +257,8 @@ def publisher(stack: Stack) -> Iterator[Finding]:
             "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": topic}],
         }
         words = ["iam", "put-role-policy", "--role-name", name, "--policy-name", "Publish"]
-        mend = aws(stack, *words, "--policy-document", json.dumps(wanted))
-        yield Finding("wrong", "the publisher role may publish", "nothing allows it, so every end is silent", mend)
+        fix = aws(stack, *words, "--policy-document", json.dumps(wanted))
+        yield Finding("wrong", "the publisher role may publish", "nothing allows it, so every end is silent", fix)
 
 
 def _trust_trouble(trust: dict[str, Any], account: str) -> str:
@@ -290,26 +290,26 @@ def dead_letters(stack: Stack) -> Iterator[Finding]:
     waits = depths(stack)
     dead = waits["uploads dead"] + waits["finished dead"]
     if dead:
-        yield Finding("wrong", "dead letters", f"there are {dead}", stack.where.command("redrive", "--dry-run"))
+        yield Finding("wrong", "dead letters", f"there are {dead}", stack.target.command("redrive", "--dry-run"))
     else:
         yield Finding("fine", "dead letters", "none")
 
 
-def line(stack: Stack) -> Iterator[Finding]:
-    """The line."""
+def backlog(stack: Stack) -> Iterator[Finding]:
+    """Starting, and the jobs."""
     import time
 
     seen = overview(stack, time.time())
-    if seen.line.get("paused"):
-        since = str(seen.line.get("paused_at", "some time"))[:16].replace("T", " ")
-        yield Finding("note", "starting", f"paused since {since} (UTC)", stack.where.command("resume"))
+    if seen.scheduler.get("paused"):
+        since = str(seen.scheduler.get("paused_at", "some time"))[:16].replace("T", " ")
+        yield Finding("note", "starting", f"paused since {since} (UTC)", stack.target.command("resume"))
     elif not seen.blocks:
         yield Finding("fine", "starting", "neither paused nor blocked")
     for block in seen.blocks:
         yield Finding("wrong", "starting", block.sentence, _mend_block(stack, block))
-    stuck = seen.stuck().standings
+    stuck = seen.stuck().statuses
     if stuck:
-        yield Finding("wrong", "jobs", f"{len(stuck)} look stuck", stack.where.command("status", "--stuck"))
+        yield Finding("wrong", "jobs", f"{len(stuck)} look stuck", stack.target.command("status", "--stuck"))
     else:
         yield Finding("fine", "jobs", ", ".join(f"{count:,} {state}" for state, count in seen.counts.items()) or "none")
 
@@ -335,7 +335,7 @@ CHECKS: tuple[Check, ...] = (
     tick,
     slots,
     dead_letters,
-    line,
+    backlog,
 )
 
 

@@ -19,7 +19,7 @@ class Finding:
     verdict: Verdict
     subject: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 Check = Callable[[Stack], Iterator[Finding]]
@@ -50,17 +50,17 @@ def restore(stack: Stack) -> str:
     With an unchanged template a plain ``cdk deploy`` does nothing: CloudFormation compares templates, and looks at the
     resources themselves only when the change set is made with deployment mode REVERT_DRIFT.
     """
-    return stack.where.deploy("--revert-drift")
+    return stack.target.deploy("--revert-drift")
 
 
 def aws(stack: Stack, *words: str) -> str:
     """A command of the AWS CLI for the same account, region and endpoint."""
-    where = stack.where
+    target = stack.target
     options = [
-        *(["--profile", where.profile] if where.profile else []),
-        *(["--region", where.region] if where.region else []),
+        *(["--profile", target.profile] if target.profile else []),
+        *(["--region", target.region] if target.region else []),
         # Said, though the environment says it as well: version 1 of the CLI forgets it for SQS in us-east-1.
         *(["--endpoint-url", stack.client("sqs").meta.endpoint_url] if stack.local else []),
     ]
-    prefix = ". .localcloud/env; " if where.local else ""
+    prefix = ". .localcloud/env; " if target.local else ""
     return prefix + shlex.join(["aws", *words, *options])

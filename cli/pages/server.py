@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cli.pages.backend import Backend
-    from cli.status.overview import Overview, Standing
+    from cli.status.overview import JobStatus, Overview
     from lambdas.model.job import Job
 
 STYLES = ("base.css", "overview.css")
@@ -223,7 +223,7 @@ class Site:
         Raises:
             Refused: nobody knows it.
         """
-        jobs = newest_upload(standing.job for standing in self.look().standings if standing.job.key == key)
+        jobs = newest_upload(status.job for status in self.look().statuses if status.job.key == key)
         if not jobs:
             raise Refused(HTTPStatus.NOT_FOUND, "There is no job for a video of that name.")
         known = sha256(json.dumps([[job.job_id, job.state, job.state_since] for job in jobs]).encode()).hexdigest()
@@ -247,32 +247,32 @@ class Site:
 
 
 def summary(seen: Overview, slots: int | None, search: str, state: str) -> dict[str, Any]:
-    """What the page shows: counts, the line, and the videos that match, newest first."""
-    videos: dict[str, list[Standing]] = {}
-    for standing in seen.standings:
-        videos.setdefault(standing.job.key, []).append(standing)
+    """What the page shows: counts, slots and backlog, and the videos that match, newest first."""
+    videos: dict[str, list[JobStatus]] = {}
+    for status in seen.statuses:
+        videos.setdefault(status.job.key, []).append(status)
     entries = []
     counts = dict.fromkeys(ORDER, 0)
     wanted = search.casefold()
-    for key, standings in videos.items():
-        jobs = [standing for standing in standings if not standing.replaced]
-        at = min((ORDER.index(standing.job.state) for standing in jobs), default=len(ORDER) - 1)
+    for key, statuses in videos.items():
+        jobs = [status for status in statuses if not status.replaced]
+        at = min((ORDER.index(status.job.state) for status in jobs), default=len(ORDER) - 1)
         entry_state = ORDER[at]
         if wanted and wanted not in key.casefold():
             continue
         counts[entry_state] += 1
         if not state or entry_state == state:
-            entries.append((max(standing.job.uploaded_at for standing in jobs), key, entry_state, jobs))
+            entries.append((max(status.job.uploaded_at for status in jobs), key, entry_state, jobs))
     entries.sort(key=lambda entry: entry[0], reverse=True)
-    states = [standing.job.state for standing in seen.standings]
+    states = [status.job.state for status in seen.statuses]
     return {
-        "line": {
+        "backlog": {
             "running": states.count("RUNNING"),
             "waiting": states.count("WAITING"),
             "collecting": states.count("COLLECTING"),
-            "paused": bool(seen.line.get("paused")),
+            "paused": bool(seen.scheduler.get("paused")),
             "blocked": [block.sentence for block in seen.blocks],
-            "refused": seen.line.get("refused_at"),
+            "refused": seen.scheduler.get("refused_at"),
             "slots": slots,
         },
         "all": len(videos),
@@ -282,25 +282,25 @@ def summary(seen: Overview, slots: int | None, search: str, state: str) -> dict[
     }
 
 
-def _entry(uploaded: str, key: str, state: str, standings: Sequence[Standing]) -> dict[str, Any]:
+def _entry(uploaded: str, key: str, state: str, statuses: Sequence[JobStatus]) -> dict[str, Any]:
     return {
         "key": key.encode("utf-8", "replace").decode(),
         "state": state,
         "uploaded": uploaded,
-        "size": max(standing.job.size for standing in standings),
-        "over": all(standing.job.state in FINAL for standing in standings),
+        "size": max(status.job.size for status in statuses),
+        "over": all(status.job.state in FINAL for status in statuses),
         "jobs": [
             {
-                "analysis": standing.job.analysis,
-                "state": standing.job.state,
-                "since": standing.job.state_since,
-                "reason": standing.job.reason,
-                "place": standing.place,
-                "expected": standing.expected,
-                "stuck": standing.stuck,
-                "detections": standing.job.detections,
+                "analysis": status.job.analysis,
+                "state": status.job.state,
+                "since": status.job.state_since,
+                "reason": status.job.reason,
+                "position": status.position,
+                "expected": status.expected,
+                "stuck": status.stuck,
+                "detections": status.job.detections,
             }
-            for standing in sorted(standings, key=lambda standing: standing.job.analysis)
+            for status in sorted(statuses, key=lambda status: status.job.analysis)
         ],
     }
 

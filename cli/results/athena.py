@@ -55,7 +55,7 @@ def ask(stack: Stack, query: str, values: Mapping[str, Value], *, here: bool) ->
         try:
             saved_query(query)
         except WrongQuery as error:
-            raise NotThere(f"T{str(error)[1:]}", stack.where.command("query")) from None
+            raise NotThere(f"T{str(error)[1:]}", stack.target.command("query")) from None
     if is_sql(query) and values:
         raise WrongUse("--set is for saved queries.")
     try:
@@ -72,9 +72,9 @@ def _on_this_machine(stack: Stack, query: str, values: Mapping[str, Value]) -> A
         except UnsafeFolder as error:
             raise CliError(f"{error}.", f"look where it leads, then: rm -r {shlex.quote(str(folder))}") from None
         if brought.files:
-            terminal.say(f"{terminal.many(brought.files, 'file')} brought here ({terminal.size(brought.bytes)}).")
+            terminal.info(f"{terminal.many(brought.files, 'file')} brought here ({terminal.size(brought.bytes)}).")
         if brought.ignored:
-            terminal.say(
+            terminal.info(
                 f"{terminal.many(brought.ignored, 'object')} under rows/ and jobs/ in s3://{stack.results} "
                 "left out: the collector writes no such key."
             )
@@ -124,7 +124,7 @@ def _in_athena(stack: Stack, query: str, values: Mapping[str, Value]) -> Answer:
             raise
         raise CliError(
             f"There is no Athena workgroup {stack.name} here: the queries' stack is not deployed.",
-            f"{stack.where.deploy()}   (or on this machine: {stack.where.command('query', '--here', query)})",
+            f"{stack.target.deploy()}   (or on this machine: {stack.target.command('query', '--here', query)})",
         ) from None
     _wait(athena, execution)
     return _rows(athena, execution)
@@ -143,7 +143,7 @@ def _wait(athena: Any, execution: str) -> None:
             if state == "SUCCEEDED":
                 read = found.get("Statistics", {}).get("DataScannedInBytes", 0)
                 dollars = max(read, 10_000_000 if read else 0) / 1e12 * DOLLARS_PER_TB
-                terminal.say(f"Athena read {terminal.size(read)}: about ${dollars:.5f}.")
+                terminal.info(f"Athena read {terminal.size(read)}: about ${dollars:.5f}.")
                 return
             if state in ("FAILED", "CANCELLED"):
                 raise CliError(f"Athena: {found['Status'].get('StateChangeReason', state)}")

@@ -13,17 +13,18 @@ from typing import IO, TYPE_CHECKING
 import click
 from rich.text import Text
 
-from cli.core import filenames as places, terminal
+from cli.core import filenames, terminal
 from cli.core.errors import CliError, WrongUse
-from cli.core.options import complete_query, video_argument, with_stack, with_where
+from cli.core.options import complete_query, video_argument, with_stack, with_target
 from cli.core.stack import Stack
 from cli.core.terminal import many
-from cli.results import captions, export as exporting, result_lookup as finding
+from cli.results import captions, result_lookup
+from cli.results.export import FORMATS, TABLES, captions_of, timeline_of, write_csv, write_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.core.stack import Where
+    from cli.core.stack import Target
     from cli.pages.server import Site
     from lambdas.model.job import Job
 
@@ -48,14 +49,14 @@ def results(stack: Stack, video: str, analysis: str | None, output: Path | None,
 
     A document is what Rekognition's own Get call answers, all pages in one; rows are one flat record per detection.
     """
-    key, jobs = finding.done(stack, video, analysis)
+    key, jobs = result_lookup.done(stack, video, analysis)
     if stdout:
         if len(jobs) > 1:
             names = ", ".join(job.analysis for job in jobs)
             raise WrongUse(f"{key} has several results: {names}.", f"--analysis {jobs[0].analysis}")
-        terminal.copy(finding.body(stack, jobs[0].result_key).iter_chunks(1 << 16))
+        terminal.copy(result_lookup.body(stack, jobs[0].result_key).iter_chunks(1 << 16))
         return
-    folder = places.make(output or Path(f"{places.file_name(key)}.results"))
+    folder = filenames.make(output or Path(f"{filenames.file_name(key)}.results"))
     for job in jobs:
         _save(stack, job.result_key, folder / f"{job.analysis}.json")
         if not no_rows:
@@ -68,7 +69,7 @@ def _save(stack: Stack, key: str | None, path: Path) -> None:
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
-            for block in finding.body(stack, key).iter_chunks(1 << 20):
+            for block in result_lookup.body(stack, key).iter_chunks(1 << 20):
                 file.write(block)
         part.replace(path)
     finally:
@@ -78,7 +79,7 @@ def _save(stack: Stack, key: str | None, path: Path) -> None:
 
 @click.command(short_help="Results for a sheet, as captions, or as an editing timeline.")
 @video_argument
-@click.option("--format", "form", required=True, type=click.Choice(exporting.FORMATS), help="What for; see above.")
+@click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="What for; see above.")
 @ANALYSIS
 @click.option("--output", "-o", metavar="FILE", help="Where to; - is standard output [default: the video's name].")
 @with_stack
@@ -95,20 +96,20 @@ def export(stack: Stack, video: str, form: str, analysis: str | None, output: st
     rekognition-batch export anna.mp4 --format vtt --analysis label-detection
     rekognition-batch export anna.mp4 --format edl -o - | head
     """
-    if form in exporting.TABLES:
+    if form in TABLES:
         _export_rows(stack, video, form, analysis, output)
     elif form == "edl":
         if analysis not in (None, "segment-detection"):
             raise WrongUse("An editing timeline is made of segment-detection alone.")
-        lines = exporting.timeline_of(stack, video)
+        lines = timeline_of(stack, video)
         first = next(lines)  # before the file is made: it may be that there is nothing to write
         with _file(stack, video, form, output) as file:
             file.writelines(f"{line}\n" for line in (first, *lines))
     else:
-        found = exporting.captions_of(stack, video, analysis)
+        found = captions_of(stack, video, analysis)
         with _file(stack, video, form, output) as file:
             file.writelines(captions.vtt(found) if form == "vtt" else captions.srt(found))
-        terminal.say(f"{many(len(found), 'caption')}.")
+        terminal.info(f"{many(len(found), 'caption')}.")
 
 
 @contextmanager
@@ -116,26 +117,26 @@ def _file(stack: Stack, video: str, form: str, output: str | None) -> "Iterator[
     if output == "-":
         yield terminal.text_file()
         return
-    path = Path(output or f"{places.stem(stack.key(video))}.{form}")
-    places.make(path.parent)
+    path = Path(output or f"{filenames.stem(stack.key(video))}.{form}")
+    filenames.make(path.parent)
     with path.open("w", encoding="utf-8", newline="") as file:
         yield file
     terminal.path(path)
 
 
 def _export_rows(stack: Stack, video: str, form: str, analysis: str | None, output: str | None) -> None:
-    key, jobs = finding.done(stack, video, analysis)
+    key, jobs = result_lookup.done(stack, video, analysis)
     if output and len(jobs) > 1:
         names = ", ".join(job.analysis for job in jobs)
         raise WrongUse(f"{key} has several results, and each is a table of its own: {names}.", "take --analysis NAME")
     if output == "-" and form == "parquet":
-        raise WrongUse("Parquet is no text; name a file.", f"--output {places.stem(key)}.parquet")
+        raise WrongUse("Parquet is no text; name a file.", f"--output {filenames.stem(key)}.parquet")
     for job in jobs:
         if output == "-":
-            exporting.write_csv(finding.rows(stack, job), terminal.text_file())
+            write_csv(result_lookup.rows(stack, job), terminal.text_file())
             continue
-        path = Path(output or f"{places.stem(key)}.{job.analysis}.{form}")
-        places.make(path.parent)
+        path = Path(output or f"{filenames.stem(key)}.{job.analysis}.{form}")
+        filenames.make(path.parent)
         _write_table(stack, job, form, path)
         terminal.path(path)
 
@@ -145,10 +146,10 @@ def _write_table(stack: Stack, job: "Job", form: str, path: Path) -> None:
         raise CliError(f"{job.analysis} found nothing in {job.key}, so there are no rows.")
     if form == "csv":
         with path.open("w", encoding="utf-8-sig", newline="") as file:  # the mark by which Excel knows UTF-8
-            exporting.write_csv(finding.rows(stack, job), file)
+            write_csv(result_lookup.rows(stack, job), file)
         return
     with tempfile.TemporaryDirectory() as scratch:
-        exporting.write_parquet(stack, job, path, Path(scratch))
+        write_parquet(stack, job, path, Path(scratch))
 
 
 @click.command(short_help="A page to look at: the video, and what was found when.")
@@ -183,22 +184,22 @@ def report(
     The videos bucket stays private: the page plays a file on this disk, or a link that runs out. With neither, it has
     pictures and asks for the file.
     """
-    from cli.results import report as reporting
+    from cli.results import report as video_report
 
     if sum(map(bool, (file, download, link))) > 1:
         raise WrongUse("Of --file, --download and --link take one.")
-    seconds = reporting.seconds(link) if link else None
+    seconds = video_report.seconds(link) if link else None
     key = stack.key(video)
-    page = output or Path(f"{places.file_name(key)}.html")
-    places.make(page.parent)
+    page = output or Path(f"{filenames.file_name(key)}.html")
+    filenames.make(page.parent)
     if download:
-        finding.done(stack, video)
-        file = reporting.download(stack, key, page.parent / places.file_name(key))
-    made = reporting.report(stack, video, file)
-    page.write_text(made.html(reporting.link(stack, key, page, reporting.Playing(file, seconds))), "utf-8")
+        result_lookup.done(stack, video)
+        file = video_report.download(stack, key, page.parent / filenames.file_name(key))
+    made = video_report.report(stack, video, file)
+    page.write_text(made.html(video_report.link(stack, key, page, video_report.Playing(file, seconds))), "utf-8")
     terminal.path(page)
     if not no_keep:
-        terminal.say(reporting.keep(stack, made))
+        terminal.info(video_report.keep(stack, made))
     if not no_open:
         webbrowser.open(page.resolve().as_uri())
 
@@ -208,8 +209,8 @@ def report(
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the saved query.")
 @click.option("--here", is_flag=True, help="In DuckDB on this machine, over a copy of the rows, instead of Athena.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-@with_where
-def query(where: "Where", question: str | None, pairs: tuple[str, ...], here: bool, as_json: bool) -> None:
+@with_target
+def query(target: "Target", question: str | None, pairs: tuple[str, ...], here: bool, as_json: bool) -> None:
     """Ask the results with SQL, or run a saved query. Without either: list the saved queries.
 
     \b
@@ -221,17 +222,17 @@ def query(where: "Where", question: str | None, pairs: tuple[str, ...], here: bo
     listed in docs/results.md.
     """
     from cli.core.stack import find
-    from cli.results import athena as asking
+    from cli.results import athena
 
     if question is None:
         _saved_queries()
         return
-    values = asking.given(pairs)
-    answer = asking.ask(find(where), question, values, here=here)
+    values = athena.given(pairs)
+    answer = athena.ask(find(target), question, values, here=here)
     if as_json:
         terminal.data([dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows])
     else:
-        terminal.rows(
+        terminal.print_table(
             answer.columns, [["" if cell is None else cell for cell in row] for row in answer.rows], answer.columns
         )
 
@@ -252,7 +253,9 @@ def _saved_queries() -> None:
         terminal.tabbed(("name", "answers", "parameters"), rows)
         return
     lines = [(name, Text.assemble(answers, *([f"\n{words}"] if words else []))) for name, answers, words in rows]
-    terminal.rows(("name", "what it answers, and its parameters"), lines, ("what it answers, and its parameters",))
+    terminal.print_table(
+        ("name", "what it answers, and its parameters"), lines, ("what it answers, and its parameters",)
+    )
 
 
 @click.command("open", short_help="All videos on a page: drop more, see them finish.")
@@ -281,10 +284,10 @@ def open_page(stack: Stack, port: int, no_open: bool) -> None:
     ):
         if not no_open and open_privately(site.login_url(), Path(folder)):
             terminal.line(f"{site.origin}/")
-            terminal.say("If no page opens: Enter prints an address to open by hand. Ctrl-C ends it.")
+            terminal.info("If no page opens: Enter prints an address to open by hand. Ctrl-C ends it.")
         else:
             terminal.line(site.login_url())
-            terminal.say("It works once, for two minutes. Enter prints another one. Ctrl-C ends it.")
+            terminal.info("It works once, for two minutes. Enter prints another one. Ctrl-C ends it.")
         _more_addresses(site)
 
 

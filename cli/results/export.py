@@ -11,7 +11,7 @@ from unicodedata import category
 from cli.core import terminal
 from cli.core.errors import NotThere, WrongUse
 from cli.core.stack import Stack
-from cli.results import captions, result_lookup as finding
+from cli.results import captions, result_lookup
 from cli.results.edl import NoSegments, edl
 from lambdas.model.analyses import CATALOGUE
 from lambdas.model.job import Job
@@ -69,7 +69,7 @@ def write_parquet(stack: Stack, job: Job, path: Path, scratch: Path) -> None:
 
     lines = scratch / "rows.jsonl.gz"
     with lines.open("wb") as file:
-        for block in finding.body(stack, job.rows_key).iter_chunks(1 << 20):
+        for block in result_lookup.body(stack, job.rows_key).iter_chunks(1 << 20):
             file.write(block)
     with duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
@@ -87,13 +87,13 @@ def captions_of(stack: Stack, video: str, analysis: str | None) -> list[captions
     """
     if analysis and analysis not in captions.SAYS:
         raise WrongUse(f"No captions can be made of {analysis}; of these they can: {', '.join(captions.SAYS)}.")
-    key, jobs = finding.done(stack, video, analysis)
+    key, jobs = result_lookup.done(stack, video, analysis)
     for name in captions.SAYS:
         for job in jobs:
             if job.analysis == name:
-                found = finding.document(stack, job).get(CATALOGUE[name].detections) or []
+                found = result_lookup.document(stack, job).get(CATALOGUE[name].detections) or []
                 if lost := sum(captions.when(seen) is None for seen in found):
-                    terminal.say(f"{terminal.many(lost, 'detection')} without a usable time left out.")
+                    terminal.info(f"{terminal.many(lost, 'detection')} without a usable time left out.")
                 return captions.captions(name, found)
     raise _needs(stack, key, "Captions", captions.SAYS)
 
@@ -104,11 +104,11 @@ def timeline_of(stack: Stack, video: str) -> Iterator[str]:
     Raises:
         NotThere: it has had no segment detection, or that found nothing.
     """
-    key, jobs = finding.done(stack, video)
+    key, jobs = result_lookup.done(stack, video)
     for job in jobs:
         if job.analysis == "segment-detection":
             try:
-                yield from edl(key, finding.document(stack, job))
+                yield from edl(key, result_lookup.document(stack, job))
             except NoSegments as nothing:
                 raise NotThere(f"{key}: {nothing}.") from None
             return
@@ -119,5 +119,5 @@ def _needs(stack: Stack, key: str, what: str, analyses: Iterable[str]) -> NotThe
     names = list(analyses)
     return NotThere(
         f"{what} can be made of {' or '.join(names)}, which {key} has not had.",
-        stack.where.command("upload", "FILE", "--analyses", "segment-detection" if len(names) == 1 else names[0]),
+        stack.target.command("upload", "FILE", "--analyses", "segment-detection" if len(names) == 1 else names[0]),
     )

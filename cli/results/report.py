@@ -16,7 +16,7 @@ from cli.core.stack import Stack
 from cli.pages import detections
 from cli.pages.report import Facts, Link, build_report, local_file, stills_of
 from cli.pages.stills import Still
-from cli.results import result_lookup as finding
+from cli.results import result_lookup
 from lambdas.model.job import Job
 
 LONGEST_LINK = 7 * 24 * 3600  # seconds; S3 signs for no longer
@@ -53,12 +53,12 @@ def report(stack: Stack, video: str, file: Path | None) -> Report:
     Raises:
         NotThere: nobody knows the video, or it has no results.
     """
-    key, done = finding.done(stack, video)
-    documents = finding.documents(stack, done)
+    key, done = result_lookup.done(stack, video)
+    documents = result_lookup.documents(stack, done)
     found = detections.read(documents)
     source = file or _object(stack, key)
     stills = stills_of(source, found, documents) if source else []
-    return Report(key, finding.jobs_of(stack, video)[1], documents, found, stills)
+    return Report(key, result_lookup.jobs_of(stack, video)[1], documents, found, stills)
 
 
 def link(stack: Stack, key: str, page: Path, playing: Playing) -> Link | None:
@@ -96,7 +96,7 @@ def _object(stack: Stack, key: str) -> S3File | None:
     try:
         return S3File(stack.client("s3"), stack.videos, key)
     except ClientError:  # it was deleted, or may not be read: the page then has no pictures
-        terminal.say("The video itself can't be read, so the page has no pictures.")
+        terminal.info("The video itself can't be read, so the page has no pictures.")
         return None
 
 

@@ -45,7 +45,7 @@ def done(stack: Stack, video: str, analysis: str | None = None) -> tuple[str, li
     if analysis:
         jobs = [job for job in jobs if job.analysis == analysis]
         if not jobs:
-            raise NotThere(f"The newest upload of {key} has had no {analysis}.", stack.where.command("status", key))
+            raise NotThere(f"The newest upload of {key} has had no {analysis}.", stack.target.command("status", key))
     finished = [job for job in jobs if job.state == "SUCCEEDED"]
     if not finished:
         states = ", ".join(
@@ -54,7 +54,7 @@ def done(stack: Stack, video: str, analysis: str | None = None) -> tuple[str, li
         ended = all(job.state in FINAL for job in jobs)
         raise NotThere(
             f"{key} has no results{'' if ended else ' yet'}: {states.removesuffix('.')}.",
-            stack.where.command("retry", key) if ended else stack.where.command("status", key, "--watch"),
+            stack.target.command("retry", key) if ended else stack.target.command("status", key, "--watch"),
         )
     return key, finished
 

@@ -19,8 +19,8 @@ from cli.core.stack import Stack
 from cli.core.terminal import many, span
 from cli.operate.dead_letters import depths
 from cli.status.blocked import Block
-from cli.status.overview import Overview, Standing, overview, when
-from cli.status.quota import CONCURRENT_JOBS, Quota, quota as ask_quota
+from cli.status.overview import JobStatus, Overview, overview, when
+from cli.status.quota import CONCURRENT_JOBS, Quota, read_quota
 
 STATES = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
 HEADINGS = ("video", "analysis", "state", "for", "what")
@@ -58,7 +58,7 @@ def status(stack: Stack, video: str | None, states: tuple[str, ...], stuck: bool
         return seen.stuck() if stuck else seen
 
     seen = look()
-    if key and not seen.standings and not states and not stuck:
+    if key and not seen.statuses and not states and not stuck:
         _not_a_job_yet(stack, key, watch)
     if watch:
         seen = _watch(look)
@@ -67,8 +67,7 @@ def status(stack: Stack, video: str | None, states: tuple[str, ...], stuck: bool
     else:
         _show(stack, seen)
     bad = any(
-        (standing.job.state in ("FAILED", "REJECTED") and not standing.replaced) or standing.stuck
-        for standing in seen.standings
+        (status.job.state in ("FAILED", "REJECTED") and not status.replaced) or status.stuck for status in seen.statuses
     )
     return 1 if bad and (key or stuck) else 0
 
@@ -82,53 +81,53 @@ def _not_a_job_yet(stack: Stack, key: str, watch: bool) -> None:
     if key not in stack.keys(key):
         raise stack.unknown(key)
     if not key.lower().endswith(stack.extensions):
-        terminal.say(f"{key} lies in the bucket; it is no video by its extension ({', '.join(stack.extensions)}).")
+        terminal.info(f"{key} lies in the bucket; it is no video by its extension ({', '.join(stack.extensions)}).")
         return
-    terminal.say(f"{key} lies in the bucket and has no job yet.")
+    terminal.info(f"{key} lies in the bucket and has no job yet.")
     if not watch:
-        terminal.say(f"If that lasts for more than a minute: {stack.where.command('backfill', '--prefix', key)}")
+        terminal.info(f"If that lasts for more than a minute: {stack.target.command('backfill', '--prefix', key)}")
 
 
 def _as_json(stack: Stack, seen: Overview) -> dict[str, Any]:
     return {
         "stack": stack.name,
-        "paused": bool(seen.line.get("paused")),
+        "paused": bool(seen.scheduler.get("paused")),
         "blocked": [block.as_json for block in seen.blocks],
         "counts": seen.counts,
         "queues": {name.replace(" ", "_"): depth for name, depth in depths(stack).items()},
-        "jobs": [standing.as_json for standing in seen.standings],
+        "jobs": [status.as_json for status in seen.statuses],
     }
 
 
 def _show(stack: Stack, seen: Overview) -> None:
-    standings = seen.standings
-    if terminal.stdout().is_terminal and len(standings) > MOST_SHOWN:
-        terminal.say(f"The newest {MOST_SHOWN} of {len(standings):,} jobs; all of them with --json or through a pipe.")
-        standings = standings[:MOST_SHOWN]
-    if standings and terminal.stdout().is_terminal:
-        terminal.stdout().print(_by_video(standings, seen))
-    elif standings:
-        terminal.tabbed(HEADINGS, [_cells(standing, seen) for standing in standings])
-    terminal.say(_summary(seen))
+    statuses = seen.statuses
+    if terminal.stdout().is_terminal and len(statuses) > MOST_SHOWN:
+        terminal.info(f"The newest {MOST_SHOWN} of {len(statuses):,} jobs; all of them with --json or through a pipe.")
+        statuses = statuses[:MOST_SHOWN]
+    if statuses and terminal.stdout().is_terminal:
+        terminal.stdout().print(_by_video(statuses, seen))
+    elif statuses:
+        terminal.tabbed(HEADINGS, [_cells(status, seen) for status in statuses])
+    terminal.info(_summary(seen))
     waits = depths(stack)
     if arriving := waits["uploads"]:
-        terminal.say(f"{many(arriving, 'upload')} on the way to the table.")
+        terminal.info(f"{many(arriving, 'upload')} on the way to the table.")
     if dead := waits["uploads dead"] + waits["finished dead"]:
-        terminal.say(f"{many(dead, 'dead letter')}: {stack.where.command('redrive', '--dry-run')}")
-    if seen.line.get("paused"):
-        terminal.say(f"Starting is paused, for {_paused(seen)}: {stack.where.command('resume')}")
+        terminal.info(f"{many(dead, 'dead letter')}: {stack.target.command('redrive', '--dry-run')}")
+    if seen.scheduler.get("paused"):
+        terminal.info(f"Starting is paused, for {_paused(seen)}: {stack.target.command('resume')}")
     _say_blocked(stack, seen.blocks)
 
 
 def _say_blocked(stack: Stack, blocks: Sequence[Block]) -> None:
     for block in blocks:
-        terminal.say(block.sentence)
+        terminal.info(block.sentence)
     if blocks:
-        terminal.say(f"What to mend: {stack.where.command('doctor')}")
+        terminal.info(f"What to fix: {stack.target.command('doctor')}")
 
 
 def _summary(seen: Overview) -> str:
-    if not seen.standings:
+    if not seen.statuses:
         return "No jobs."
     return ", ".join(f"{number:,} {state}" for state, number in seen.counts.items())
 
@@ -140,24 +139,24 @@ def _watch(look: Any) -> Overview:
         while True:
             seen: Overview = look()
             # Who is under way comes first: a screen has few lines.
-            order = sorted(seen.standings, key=lambda one: STATES.index(one.job.state) if not _ended(one) else 9)
+            order = sorted(seen.statuses, key=lambda one: STATES.index(one.job.state) if not _ended(one) else 9)
             caption = Text("\n".join([_summary(seen), *(terminal.printable(block.sentence) for block in seen.blocks)]))
             live.update(Group(_by_video(order[: max(3, (console.height - 3) // 2)], seen), caption), refresh=True)
-            if seen.standings and seen.over:
+            if seen.statuses and seen.over:
                 return seen
             time.sleep(LOOK_AGAIN)
 
 
-def _by_video(standings: Sequence[Standing], seen: Overview) -> Table:
+def _by_video(statuses: Sequence[JobStatus], seen: Overview) -> Table:
     """Each video's name on a line of its own, whole; under it its jobs."""
     lines: list[tuple[Any, ...]] = []
     names: dict[int, Text] = {}
     before = None
-    for standing in standings:
-        video, *cells = _cells(standing, seen)
-        if standing.job.key != before:
+    for status in statuses:
+        video, *cells = _cells(status, seen)
+        if status.job.key != before:
             names[len(lines)] = video
-            before = standing.job.key
+            before = status.job.key
         lines.append(tuple(cells))
     # The name is a row across all columns, which rich has not: so the jobs' columns get their widths first.
     shown = terminal.table(HEADINGS[1:], lines, ("what",))
@@ -174,42 +173,48 @@ def _by_video(standings: Sequence[Standing], seen: Overview) -> Table:
 
 
 def _paused(seen: Overview) -> str:
-    since = seen.line.get("paused_at")
+    since = seen.scheduler.get("paused_at")
     return span(seen.now - when(since)) if since else "some time"
 
 
-def _ended(standing: Standing) -> bool:
-    return standing.job.state in ("SUCCEEDED", "FAILED", "REJECTED")
+def _ended(status: JobStatus) -> bool:
+    return status.job.state in ("SUCCEEDED", "FAILED", "REJECTED")
 
 
-def _cells(standing: Standing, seen: Overview) -> tuple[Any, ...]:
-    job = standing.job
+def _cells(status: JobStatus, seen: Overview) -> tuple[Any, ...]:
+    job = status.job
     video = Text(terminal.printable(job.key), style="bold", overflow="fold")
-    return video, job.analysis, terminal.state(job.state), span(seen.now - when(job.state_since)), _what(standing, seen)
+    return (
+        video,
+        job.analysis,
+        terminal.state(job.state),
+        span(seen.now - when(job.state_since)),
+        _what(status, seen),
+    )
 
 
-def _what(standing: Standing, seen: Overview) -> str:
+def _what(status: JobStatus, seen: Overview) -> str:
     """What there is to say: a reason, a place in line, what was found."""
-    if standing.replaced:
-        return f"{_of_job(standing, seen)} (of an upload that was replaced)"
-    return _of_job(standing, seen)
+    if status.replaced:
+        return f"{_of_job(status, seen)} (of an upload that was replaced)"
+    return _of_job(status, seen)
 
 
-def _of_job(standing: Standing, seen: Overview) -> str:
-    job = standing.job
-    if standing.stuck:
-        return f"stuck? {standing.stuck}"
+def _of_job(status: JobStatus, seen: Overview) -> str:
+    job = status.job
+    if status.stuck:
+        return f"stuck? {status.stuck}"
     if job.state == "SUCCEEDED":
         return many(job.detections or 0, "detection")
     if job.state in ("FAILED", "REJECTED"):
         return job.reason or "no reason was given"
-    words = [f"number {standing.place:,} in line" if standing.place else ""]
-    if job.state == "WAITING" and seen.line.get("paused"):
+    words = [f"number {status.position:,} in line" if status.position else ""]
+    if job.state == "WAITING" and seen.scheduler.get("paused"):
         words.append("paused")
-    elif standing.blocked:
+    elif status.blocked:
         words.append("blocked")
     elif job.state in ("WAITING", "RUNNING"):
-        words.append(f"done in about {span(standing.expected - seen.now)}" if standing.expected else "end unknown")
+        words.append(f"done in about {span(status.expected - seen.now)}" if status.expected else "end unknown")
     words.append(job.reason or "")
     return ", ".join(filter(None, words))
 
@@ -225,12 +230,12 @@ def quota(stack: Stack, as_json: bool) -> None:
 
     The slots are shared by all analyses and by everybody else in the account.
     """
-    found = ask_quota(stack)
+    found = read_quota(stack)
     if as_json:
         terminal.data(asdict(found))
         return
     limit = f"{found.limit}" if found.limit is not None else "unknown"
-    terminal.rows(
+    terminal.print_table(
         ("what", "how many", ""),
         [
             ("slots in use by this stack", found.running, "RUNNING jobs"),
@@ -242,9 +247,9 @@ def quota(stack: Stack, as_json: bool) -> None:
     )
     _say_blocked(stack, found.blocked)
     if found.refused_at and found.waiting:
-        terminal.say(f"The service last said that no slot is free at {found.refused_at[:19].replace('T', ' ')} UTC.")
+        terminal.info(f"The service last said that no slot is free at {found.refused_at[:19].replace('T', ' ')} UTC.")
     if found.waiting > 100 and found.limit and found.running >= found.limit:
-        terminal.say(
+        terminal.info(
             f"AWS's pages disagree on whether it can be raised; ask for it in Service Quotas ({CONCURRENT_JOBS})."
         )
 

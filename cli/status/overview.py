@@ -24,11 +24,11 @@ ASKED_OFTEN = 6  # questions about a running job; by then it runs for most of an
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class JobStatus:
     """One job, and where it stands.
 
     Attributes:
-        place: 1 for who starts next; None if it doesn't wait.
+        position: in the backlog: 1 for the job that starts next; None if the job doesn't wait.
         expected: seconds since 1970 when it may be done, going by recent completions; None if nobody can say.
         stuck: why it looks stuck; empty if it doesn't.
         blocked: whether it waits while the scheduler starts none of its kind.
@@ -36,7 +36,7 @@ class Standing:
     """
 
     job: Job
-    place: int | None
+    position: int | None
     expected: float | None
     stuck: str
     replaced: bool = False
@@ -53,7 +53,7 @@ class Standing:
             "state": job.state,
             "state_since": job.state_since,
             "reason": job.reason,
-            "place_in_line": self.place,
+            "place_in_line": self.position,
             "expected_at": datetime.fromtimestamp(self.expected).astimezone().isoformat() if self.expected else None,
             "stuck": self.stuck or None,
             "replaced": self.replaced,
@@ -73,38 +73,38 @@ class Standing:
 class Overview:
     """All that is known at one moment."""
 
-    standings: Sequence[Standing]
-    line: Mapping[str, Any]
+    statuses: Sequence[JobStatus]
+    scheduler: Mapping[str, Any]
     now: float
     blocks: Sequence[Block] = ()  # what the scheduler doesn't start, and why
 
     @property
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state that has any, in order of a job's life."""
-        states = [standing.job.state for standing in self.standings]
+        states = [status.job.state for status in self.statuses]
         order = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
         return {state: states.count(state) for state in order if state in states}
 
     @property
     def over(self) -> bool:
         """Whether every job has ended."""
-        return all(standing.job.state in FINAL for standing in self.standings)
+        return all(status.job.state in FINAL for status in self.statuses)
 
     def of(self, key: str) -> "Overview":
         """Only one video's jobs."""
-        return self._with(standing for standing in self.standings if standing.job.key == key)
+        return self._with(status for status in self.statuses if status.job.key == key)
 
     def in_states(self, states: Iterable[str]) -> "Overview":
         """Only jobs in these states."""
         wanted = set(states)
-        return self._with(standing for standing in self.standings if standing.job.state in wanted)
+        return self._with(status for status in self.statuses if status.job.state in wanted)
 
     def stuck(self) -> "Overview":
         """Only jobs that look stuck."""
-        return self._with(standing for standing in self.standings if standing.stuck)
+        return self._with(status for status in self.statuses if status.stuck)
 
-    def _with(self, standings: Iterable[Standing]) -> "Overview":
-        return Overview(list(standings), self.line, self.now, self.blocks)
+    def _with(self, statuses: Iterable[JobStatus]) -> "Overview":
+        return Overview(list(statuses), self.scheduler, self.now, self.blocks)
 
 
 def overview(stack: Stack, now: float) -> Overview:
@@ -112,32 +112,32 @@ def overview(stack: Stack, now: float) -> Overview:
     return arrange(list(stack.table.everything()), stack.table.scheduler(), now)
 
 
-def arrange(jobs: Sequence[Job], line: Mapping[str, Any], now: float) -> Overview:
+def arrange(jobs: Sequence[Job], scheduler: Mapping[str, Any], now: float) -> Overview:
     """The jobs with their places and expectations."""
     running = sorted((job for job in jobs if job.state == "RUNNING"), key=lambda job: job.state_since)
     waiting = sorted((job for job in jobs if job.state == "WAITING"), key=lambda job: job.position)
-    pace = None if line.get("paused") else seconds_per_job(jobs, now)
-    places = {job.job_id: number for number, job in enumerate(waiting, 1)}
+    pace = None if scheduler.get("paused") else seconds_per_job(jobs, now)
+    positions = {job.job_id: number for number, job in enumerate(waiting, 1)}
     # Jobs end about in the order they were started, so who comes nth is done after n times the recent pace.
-    blocked = blocks(line)
+    blocked = blocks(scheduler)
     held = {job.job_id for job in waiting if any(block.meets(job.analysis) for block in blocked)}
     turns = {job.job_id: number for number, job in enumerate([*running, *waiting], 1) if job.job_id not in held}
     videos: dict[str, list[Job]] = {}
     for job in jobs:
         videos.setdefault(job.key, []).append(job)
     current = {job.job_id for of_key in videos.values() for job in newest_upload(of_key)}
-    standings = [
-        Standing(
+    statuses = [
+        JobStatus(
             job,
-            places.get(job.job_id),
+            positions.get(job.job_id),
             now + turns[job.job_id] * pace if pace is not None and job.job_id in turns else None,
-            "" if job.job_id in held else why_stuck(job, line, now),
+            "" if job.job_id in held else why_stuck(job, scheduler, now),
             replaced=job.job_id not in current,
             blocked=job.job_id in held,
         )
         for job in sorted(jobs, key=lambda job: (job.registered_at, job.analysis), reverse=True)
     ]
-    return Overview(standings, line, now, blocked)
+    return Overview(statuses, scheduler, now, blocked)
 
 
 def seconds_per_job(jobs: Iterable[Job], now: float) -> float | None:
@@ -156,7 +156,7 @@ def seconds_per_job(jobs: Iterable[Job], now: float) -> float | None:
     return sum(busy) / len(busy)
 
 
-def why_stuck(job: Job, line: Mapping[str, Any], now: float) -> str:
+def why_stuck(job: Job, scheduler: Mapping[str, Any], now: float) -> str:
     """Why a job looks stuck, in words; empty if it doesn't."""
     since = now - when(job.state_since)
     if job.state == "RUNNING":
@@ -168,11 +168,11 @@ def why_stuck(job: Job, line: Mapping[str, Any], now: float) -> str:
         lease = when(job.lease_until) if job.lease_until else when(job.state_since)
         if now - lease > STUCK_COLLECTING:
             return "its collection stopped, and nobody has taken it over: is there a dead letter?"
-    elif job.state == "WAITING" and not line.get("paused"):
+    elif job.state == "WAITING" and not scheduler.get("paused"):
         if job.start_errors:
             return f"{job.start_errors} starts met trouble: {job.reason}"
         due = now - when(job.position.partition("#")[0])
-        if due > STUCK_DUE and "refused_at" not in line:
+        if due > STUCK_DUE and "refused_at" not in scheduler:
             return "due and not started, though Rekognition has not said that it is full: does the tick run?"
     return ""
 

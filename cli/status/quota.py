@@ -26,18 +26,18 @@ class Quota:
     limit_from: str  # where the limit is known from, or why it isn't
 
 
-def quota(stack: Stack) -> Quota:
+def read_quota(stack: Stack) -> Quota:
     """Count the jobs, ask for the limit."""
     table = stack.table
     limit, source = account_limit(stack)
-    line = table.scheduler()
+    scheduler = table.scheduler()
     return Quota(
         running=sum(1 for _ in table.in_state("RUNNING")),
         collecting=sum(1 for _ in table.in_state("COLLECTING")),
         waiting=sum(1 for _ in table.in_state("WAITING")),
-        paused=bool(line.get("paused")),
-        blocked=blocks(line),
-        refused_at=line.get("refused_at"),
+        paused=bool(scheduler.get("paused")),
+        blocked=blocks(scheduler),
+        refused_at=scheduler.get("refused_at"),
         limit=limit,
         limit_from=source,
     )

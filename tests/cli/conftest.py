@@ -10,7 +10,7 @@ import pytest
 
 from cli.app import run
 from cli.core import stack as stacks
-from cli.core.stack import Stack, Where
+from cli.core.stack import Stack, Target
 from tests.fake_aws import REGION, World, world
 
 
@@ -58,8 +58,8 @@ def stack(aws: World, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
     made = Stack("RekognitionBatch", outputs, client, region=REGION)
 
-    def find(where: Where) -> Stack:
-        made.where = where
+    def find(target: Target) -> Stack:
+        made.target = target
         return made
 
     monkeypatch.setattr(stacks, "find", find)

@@ -69,7 +69,7 @@ def test_status_tells_people_and_programs_what_is_blocked(aws: World, typed: Typ
 
     assert "number 1 in line, blocked" in said.out
     assert f"Starting is blocked since 2027-01-15 08:00 UTC: {DENIED}" in said.err
-    assert "What to mend: rekognition-batch doctor" in said.err
+    assert "What to fix: rekognition-batch doctor" in said.err
     assert told["blocked"] == [{"scope": "videos", "since": iso(START_OF_TIME), "reason": DENIED}]
     assert told["jobs"][0]["blocked"] is True
 
@@ -81,7 +81,7 @@ def test_a_block_of_one_analysis_holds_no_other(aws: World, stack: Stack, typed:
 
     seen = arrange(jobs, item(text_detection=blocked()), aws.clock.now() + 86400)
 
-    assert {one.job.analysis: (one.blocked, bool(one.stuck)) for one in seen.standings} == {
+    assert {one.job.analysis: (one.blocked, bool(one.stuck)) for one in seen.statuses} == {
         "face-detection": (False, True),
         "text-detection": (True, False),
     }
@@ -98,20 +98,20 @@ def test_quota_says_why_free_slots_are_not_used(stack: Stack, typed: Typed, sche
     assert typed("quota", "--json").json["blocked"][0]["scope"] == "results"
 
 
-@pytest.mark.parametrize(("scope", "mend"), [("videos", "--revert-drift"), ("results", "aws logs tail /collect")])
-def test_doctor_names_the_command(stack: Stack, scheduler_says: Any, scope: str, mend: str) -> None:
+@pytest.mark.parametrize(("scope", "fix"), [("videos", "--revert-drift"), ("results", "aws logs tail /collect")])
+def test_doctor_names_the_command(stack: Stack, scheduler_says: Any, scope: str, fix: str) -> None:
     from cli.operate import doctor
 
     stack.outputs = {**stack.outputs, "CollectLogs": "/collect"}
     scheduler_says(item(**{scope: blocked()}))
 
-    found = {one.subject: one for one in doctor.line(stack)}["starting"]
+    found = {one.subject: one for one in doctor.backlog(stack)}["starting"]
 
     assert found.verdict == "wrong"
-    assert mend in found.mend
+    assert fix in found.fix
 
 
 def test_the_page_gets_the_sentences(stack: Stack) -> None:
     seen = arrange([], item(videos=blocked()), START_OF_TIME)
 
-    assert summary(seen, None, "", "")["line"]["blocked"] == [one.sentence for one in seen.blocks]
+    assert summary(seen, None, "", "")["backlog"]["blocked"] == [one.sentence for one in seen.blocks]

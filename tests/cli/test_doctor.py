@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.core.stack import Stack, Where
+from cli.core.stack import Stack, Target
 from cli.operate import bucket, doctor
 from cli.operate.findings import Finding, run
 from stacks.settings import Settings
@@ -60,7 +60,7 @@ def test_the_command_for_the_notifications_keeps_everything_that_was_there(
     found = told(bucket.announced_by_notifications(stack, QUEUE))
 
     assert found.verdict == "wrong"
-    put = notification_of(found.mend)
+    put = notification_of(found.fix)
     assert {name: put[name] for name in theirs} == theirs
     assert put.keys() - theirs.keys() == {"QueueConfigurations"}
 
@@ -73,7 +73,7 @@ def test_where_another_destination_has_the_event_the_way_out_is_eventbridge(
     found = told(bucket.announced_by_notifications(stack, QUEUE))
 
     assert TOPIC in found.text
-    assert found.mend == "npx cdk deploy --all -c uploads_from=eventbridge"
+    assert found.fix == "npx cdk deploy --all -c uploads_from=eventbridge"
 
 
 def test_a_bucket_that_does_not_tell_eventbridge_is_told_to_without_losing_a_thing(
@@ -85,11 +85,11 @@ def test_a_bucket_that_does_not_tell_eventbridge_is_told_to_without_losing_a_thi
     found = told(bucket.announced_by_eventbridge(stack, QUEUE))
 
     assert found.verdict == "wrong"
-    assert notification_of(found.mend) == {**theirs, "EventBridgeConfiguration": {}}
+    assert notification_of(found.fix) == {**theirs, "EventBridgeConfiguration": {}}
 
 
 @pytest.mark.parametrize(
-    ("state", "of", "verdict", "mend"),
+    ("state", "of", "verdict", "fix"),
     [
         ("ENABLED", "videos", "fine", ""),
         ("DISABLED", "videos", "wrong", "aws events enable-rule --name Uploads"),
@@ -97,7 +97,7 @@ def test_a_bucket_that_does_not_tell_eventbridge_is_told_to_without_losing_a_thi
     ],
 )
 def test_the_rule_that_brings_uploads_by_eventbridge_is_looked_at(
-    stack: Stack, announces: Callable[..., None], state: str, of: str, verdict: str, mend: str
+    stack: Stack, announces: Callable[..., None], state: str, of: str, verdict: str, fix: str
 ) -> None:
     announces(EventBridgeConfiguration={})
     stack.outputs = {**stack.outputs, "UploadsFrom": "eventbridge"}
@@ -109,7 +109,7 @@ def test_the_rule_that_brings_uploads_by_eventbridge_is_looked_at(
 
     found = told(doctor.announcements(stack))
 
-    assert (found.verdict, found.mend) == (verdict, mend)
+    assert (found.verdict, found.fix) == (verdict, fix)
 
 
 def test_with_eventbridge_it_is_eventbridge_that_must_be_let_into_the_queue(stack: Stack) -> None:
@@ -130,13 +130,13 @@ def test_what_is_gone_comes_back_only_when_drift_is_reverted() -> None:
         yield
 
     stack = Stack(
-        "Other", {}, boto3.client, region=REGION, where=Where(stack="Other", region="eu-west-1", profile="me")
+        "Other", {}, boto3.client, region=REGION, target=Target(stack="Other", region="eu-west-1", profile="me")
     )
 
     found = told(run(stack, [looks]))
 
     assert found.verdict == "wrong"
-    assert found.mend == ("AWS_REGION=eu-west-1 npx cdk deploy --all --revert-drift -c stack_name=Other --profile me")
+    assert found.fix == ("AWS_REGION=eu-west-1 npx cdk deploy --all --revert-drift -c stack_name=Other --profile me")
 
 
 # encryption
@@ -177,7 +177,7 @@ def test_a_key_that_the_stack_was_not_told_of_is_named_with_its_setting(
     found = {one.subject: one for one in bucket.encrypted(stack)}
 
     assert found[bucket.ENCRYPTION].verdict == "wrong"
-    assert found[bucket.ENCRYPTION].mend == f"npx cdk deploy --all -c videos_key_arn={key}"
+    assert found[bucket.ENCRYPTION].fix == f"npx cdk deploy --all -c videos_key_arn={key}"
     assert "ETags are no MD5" in found[bucket.SAME].text
 
 
@@ -191,7 +191,7 @@ def test_a_bucket_of_the_stacks_own_whose_key_was_changed_by_hand_gets_its_own_b
 
     found = next(bucket.encrypted(stack))
 
-    assert found.mend == "npx cdk deploy --all --revert-drift"
+    assert found.fix == "npx cdk deploy --all --revert-drift"
 
 
 @pytest.mark.parametrize("by", ["setting", "own key"])
@@ -236,7 +236,7 @@ def test_before_the_deploy_a_busy_bucket_is_told_the_settings_it_needs(aws: Worl
     assert "uploads_from=eventbridge" in found[bucket.ANNOUNCED]["text"]
     assert found["object lock"]["verdict"] == "note"
     wanted = f"-c videos_bucket=shared -c uploads_from=eventbridge -c videos_key_arn={key}"
-    assert found["deploy"]["mend"] == f"npx cdk deploy --all {wanted}"
+    assert found["deploy"]["fix"] == f"npx cdk deploy --all {wanted}"
     settings = Settings.from_context(dict(word.split("=", 1) for word in shlex.split(wanted) if "=" in word))
     assert (settings.uploads_from, settings.videos_key_arn) == ("eventbridge", key)
 
@@ -245,7 +245,7 @@ def test_before_the_deploy_a_plain_bucket_needs_its_name_alone(aws: World, typed
     said = typed("doctor", "--before-deploy", "videos", "--json")
 
     assert {one["verdict"] for one in said.json} == {"fine"}
-    assert said.json[-1]["mend"] == "npx cdk deploy --all -c videos_bucket=videos"
+    assert said.json[-1]["fix"] == "npx cdk deploy --all -c videos_bucket=videos"
 
 
 def test_before_the_deploy_a_bucket_of_another_region_or_none_at_all_is_wrong(aws: World, typed: Typed) -> None:
@@ -257,7 +257,7 @@ def test_before_the_deploy_a_bucket_of_another_region_or_none_at_all_is_wrong(aw
 
     assert (away.code, missing.code) == (1, 1)
     assert "far is in eu-west-1" in away.json[-1]["text"]
-    assert away.json[-1]["mend"] == "rekognition-batch doctor --before-deploy far --region eu-west-1"
+    assert away.json[-1]["fix"] == "rekognition-batch doctor --before-deploy far --region eu-west-1"
     assert missing.json[-1]["text"] == "there is no bucket nowhere"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from cli.core.errors import CliError
 from cli.core.stack import Stack
-from cli.results import athena as asking
+from cli.results import athena
 from tests.cli.conftest import Said
 from tests.fake_aws import World
 
@@ -49,4 +49,4 @@ def test_a_stack_whose_output_is_no_buckets_name_gets_no_folder(bucket: str) -> 
     stack = Stack("RekognitionBatch", {"ResultsBucket": bucket}, lambda _: None, region="us-east-1")
 
     with pytest.raises(CliError, match="no name of a bucket"):
-        asking.forget_cache(stack)
+        athena.forget_cache(stack)

@@ -16,11 +16,11 @@ import webvtt
 from cli.core.errors import CliError
 from cli.pages import detections
 from cli.pages.report import build_report
-from cli.results import commands as results, result_lookup as finding
+from cli.results import commands as results, result_lookup
 from cli.results.captions import captions, srt as as_srt, vtt as as_vtt
 from cli.results.edl import NoSegments, edl
 from cli.results.export import write_csv
-from tests.cli.pages import made
+from tests.cli.pages import documents
 
 # sheets
 
@@ -127,35 +127,33 @@ def spoilt(value: Any, good: Any) -> Any:
 
 @pytest.mark.parametrize("value", NONE, ids=repr)
 def test_a_page_of_results_with_broken_numbers_shows_the_others(value: Any) -> None:
-    documents = deepcopy(made.all_seven())
+    given = deepcopy(documents.all_seven())
     for analysis, kind in ((kind.analysis, kind) for kind in detections.KINDS):
-        documents[analysis] |= {
-            kind.rows: [*documents[analysis][kind.rows], spoilt(value, documents[analysis][kind.rows][0])]
-        }
+        given[analysis] |= {kind.rows: [*given[analysis][kind.rows], spoilt(value, given[analysis][kind.rows][0])]}
 
-    page = build_report("clip.mp4", documents)
+    page = build_report("clip.mp4", given)
 
-    good = detections.read(made.all_seven())
+    good = detections.read(documents.all_seven())
     shown = json.loads(re.findall(r'id="data">(.*?)</script>', page, re.DOTALL)[0])
     assert len(good) <= shown["rows"]["count"] <= len(good) + len(detections.KINDS)
-    assert shown["video"]["duration"] == made.METADATA["DurationMillis"]
+    assert shown["video"]["duration"] == documents.METADATA["DurationMillis"]
 
 
 @pytest.mark.parametrize("value", [*NONE, "not a row", 1], ids=repr)
 def test_a_page_of_nothing_but_broken_results_is_a_page(value: Any) -> None:
-    documents = spoilt(value, made.all_seven())
+    given = spoilt(value, documents.all_seven())
     broken = {kind.analysis: {kind.rows: [value], "VideoMetadata": value} for kind in detections.KINDS}
     strange = {kind.analysis: {kind.rows: value, "VideoMetadata": [value]} for kind in detections.KINDS}
 
-    for one in (documents, broken, strange):
+    for one in (given, broken, strange):
         assert "</html>" in build_report("clip.mp4", one)
 
 
 def test_the_page_says_how_many_rows_could_not_be_read() -> None:
-    documents = deepcopy(made.all_seven())
-    documents["face-detection"]["Faces"] += [{"Timestamp": 2**40, "Face": {}}, {"Timestamp": None}, "no row"]
+    given = deepcopy(documents.all_seven())
+    given["face-detection"]["Faces"] += [{"Timestamp": 2**40, "Face": {}}, {"Timestamp": None}, "no row"]
 
-    shown = json.loads(re.findall(r'id="data">(.*?)</script>', build_report("a.mp4", documents), re.DOTALL)[0])
+    shown = json.loads(re.findall(r'id="data">(.*?)</script>', build_report("a.mp4", given), re.DOTALL)[0])
 
     assert {kind["analysis"]: kind["unreadable"] for kind in shown["kinds"] if kind["unreadable"]} == {
         "face-detection": 3
@@ -222,7 +220,7 @@ def test_names_in_an_editing_timeline_add_no_lines() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"a": ' + b"1" * 5000 + b"}"])
 def test_what_is_no_document_is_said_to_be_none(body: bytes) -> None:
     with pytest.raises(CliError, match=r"^s3://results/a\.json is no results document"):
-        finding.parsed(body, "s3://results/a.json")
+        result_lookup.parsed(body, "s3://results/a.json")
 
 
 def test_a_download_writes_through_no_link_that_others_put_there(
@@ -232,7 +230,7 @@ def test_a_download_writes_through_no_link_that_others_put_there(
         def iter_chunks(self, _: int) -> list[bytes]:
             return [b"{}"]
 
-    monkeypatch.setattr(finding, "body", lambda *_: Body())
+    monkeypatch.setattr(result_lookup, "body", lambda *_: Body())
     (tmp_path / "theirs").write_text("theirs")
     for name in (".face-detection.json.part", "face-detection.json"):
         (tmp_path / name).symlink_to("theirs")

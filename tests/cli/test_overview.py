@@ -26,9 +26,9 @@ def finished(*ago: float) -> list[Job]:
 def test_who_waits_longest_is_first_in_line_and_is_done_after_those_who_run() -> None:
     jobs = [*finished(10, 20, 30, 40, 50), job("b", "WAITING", 5), job("a", "WAITING", 9), job("r", "RUNNING", 15)]
 
-    seen = {one.job.key: one for one in arrange(jobs, {}, NOW).standings}
+    seen = {one.job.key: one for one in arrange(jobs, {}, NOW).statuses}
 
-    assert (seen["a"].place, seen["b"].place, seen["r"].place) == (1, 2, None)
+    assert (seen["a"].position, seen["b"].position, seen["r"].position) == (1, 2, None)
     assert [seen[key].expected for key in "rab"] == [NOW + 10, NOW + 20, NOW + 30]
 
 
@@ -47,7 +47,7 @@ def test_a_time_in_which_nobody_waited_does_not_slow_the_pace() -> None:
 def test_while_paused_nothing_is_expected_and_nothing_waiting_is_stuck() -> None:
     seen = arrange([*finished(10, 20, 30, 40, 50), job("a", "WAITING", 9000)], {"paused": True}, NOW)
 
-    [waiting] = seen.in_states(["WAITING"]).standings
+    [waiting] = seen.in_states(["WAITING"]).statuses
     assert (waiting.expected, waiting.stuck) == (None, "")
 
 

@@ -75,7 +75,7 @@ def test_all_of_them_follow_one_rule(replaced: World, stack: Stack) -> None:
 
     current = {job.job_id for job in newest_upload(jobs)}
 
-    assert current == {one.job.job_id for one in seen.standings if not one.replaced}
+    assert current == {one.job.job_id for one in seen.statuses if not one.replaced}
     [video] = summary(seen, None, "", "")["videos"]
     assert [job["analysis"] for job in video["jobs"]] == ["face-detection"]
 

@@ -14,7 +14,7 @@ import pytest
 from rich.text import Text
 
 from cli.app import app, run
-from cli.core import filenames as places, options, terminal
+from cli.core import filenames, options, terminal
 from cli.core.errors import CliError
 from cli.core.stack import Stack
 from tests.cli.conftest import Said
@@ -49,12 +49,12 @@ def shown(screen: Tty) -> str:
 
 
 WAYS: dict[str, Callable[[str], object]] = {
-    "a sentence": terminal.say,
+    "a sentence": terminal.info,
     "a line": terminal.line,
     "an error": lambda text: terminal.line(text, err=True),
     "a path": lambda text: terminal.path(Path(text)),
     "JSON": lambda text: terminal.data({text: [text]}),
-    "a table": lambda text: terminal.rows((text,), [(text,)]),
+    "a table": lambda text: terminal.print_table((text,), [(text,)]),
     "a table for programs": lambda text: terminal.tabbed((text,), [(text,)]),
     "a mark": lambda text: terminal.beside(Text(text), Text(text)),
     "a text of rich's": lambda text: terminal.stdout().print(Text(text)),
@@ -182,7 +182,7 @@ def test_only_one_module_writes_to_the_terminal() -> None:
     ],
 )
 def test_a_file_named_after_a_key_can_be_listed_and_passed_on(key: str, name: str) -> None:
-    assert places.file_name(key) == name
+    assert filenames.file_name(key) == name
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from cli.app import run
 from cli.core.errors import near, understood
 from cli.core.stack import Stack
-from cli.results import athena as asking
+from cli.results.athena import ask
 from cli.status.quota import account_limit
 from tests.cli.conftest import Said
 from tests.fake_aws import World
@@ -143,7 +143,7 @@ def test_a_saved_query_goes_to_athena_with_its_parameters_as_sql_writes_them() -
     athena = Athena()
     stack = Stack("Rekognition-Batch", {}, lambda _: athena, region="us-east-1")
 
-    answer = asking.ask(stack, "moments-with-label", {"label": "Driver's seat"}, here=False)
+    answer = ask(stack, "moments-with-label", {"label": "Driver's seat"}, here=False)
 
     assert athena.asked["ExecutionParameters"][0] == "'Driver''s seat'"
     assert athena.asked["QueryExecutionContext"] == {"Database": "rekognition_batch"}

@@ -328,7 +328,7 @@ def test_the_doctor_finds_what_broke_and_its_command_mends_it(typist: Typist, pl
 
     [found] = [one for one in findings if one["verdict"] == "wrong"]
     assert found["subject"] == subject
-    typist.aws(found["mend"])
+    typist.aws(found["fix"])
     time.sleep(1)
     typist("doctor")
 
@@ -351,7 +351,7 @@ def test_before_a_deploy_a_bucket_is_looked_at_without_a_stack(typist: Typist) -
     findings = {one["subject"]: one for one in typist.json("doctor", "--before-deploy", "before-any-stack", "--json")}
 
     assert topic in findings["uploads are announced"]["text"]
-    assert findings["deploy"]["mend"].endswith("-c videos_bucket=before-any-stack -c uploads_from=eventbridge")
+    assert findings["deploy"]["fix"].endswith("-c videos_bucket=before-any-stack -c uploads_from=eventbridge")
     typist.deployed.s3.delete_bucket(Bucket="before-any-stack")
 
 

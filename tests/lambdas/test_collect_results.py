@@ -6,7 +6,7 @@ import json
 import pytest
 
 from lambdas import collect_results
-from lambdas.aws import multipart as streams
+from lambdas.aws import multipart
 from lambdas.logic.results import result_key
 from lambdas.model.events import ask_again
 from rekognition_local import Faults, Simulated
@@ -234,15 +234,15 @@ class TestTheNewestStands:
     def test_an_older_upload_in_many_parts_does_not_replace_the_newer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with make_world(Simulated(detections=20_000)) as world:
             older, newer = self.upload_two(world)
-            write = streams.ObjectStream.write
+            write = multipart.ObjectStream.write
 
-            def newer_first(self: streams.ObjectStream, data: bytes) -> None:
+            def newer_first(self: multipart.ObjectStream, data: bytes) -> None:
                 write(self, data)
                 if self.begun:  # the older has begun its upload to the common place: now the newer overtakes it
-                    monkeypatch.setattr(streams.ObjectStream, "write", write)
+                    monkeypatch.setattr(multipart.ObjectStream, "write", write)
                     world.collect(newer)
 
-            monkeypatch.setattr(streams.ObjectStream, "write", newer_first)
+            monkeypatch.setattr(multipart.ObjectStream, "write", newer_first)
             world.collect(older)
 
             assert self.standing(world) == json.loads(newer)["JobTag"]

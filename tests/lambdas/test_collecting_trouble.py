@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.aws import multipart as streams
+from lambdas.aws import multipart
 from lambdas.aws.job_table import Jobs
 from lambdas.logic.results import ResultWriter
 from lambdas.model.events import ask_again
@@ -246,7 +246,7 @@ class TestPublishing:
     def test_a_conflict_while_completing_writes_every_part_again(
         self, world: StandInWorld, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(streams, "PART", 100_000)
+        monkeypatch.setattr(multipart, "PART", 100_000)
         message = ended(world)
         world.buckets.conflicts = 2
 
@@ -269,7 +269,7 @@ class TestPublishing:
     def test_a_conflict_at_the_end_of_the_functions_time_is_handed_over(
         self, world: StandInWorld, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(streams, "PART", 100_000)
+        monkeypatch.setattr(multipart, "PART", 100_000)
         message = ended(world)
         world.buckets.conflicts = 1
         publish = ResultWriter.publish
@@ -286,11 +286,11 @@ class TestPublishing:
         world.deliver()
         holds(world, 4_500)
 
-    @pytest.mark.parametrize("part", [streams.PART, 100_000])
+    @pytest.mark.parametrize("part", [multipart.PART, 100_000])
     def test_a_collector_whose_lease_is_gone_publishes_nothing(
         self, world: StandInWorld, monkeypatch: pytest.MonkeyPatch, part: int
     ) -> None:
-        monkeypatch.setattr(streams, "PART", part)
+        monkeypatch.setattr(multipart, "PART", part)
         message = ended(world)
         add = ResultWriter.add
 

@@ -234,7 +234,7 @@ def test_every_log_line_of_a_job_carries_its_id_bucket_and_key(world: World, log
     assert {(line["job_id"], line["bucket"], line["key"]) for line in lines} == {(job_id, "videos", "clip.mp4")}
 
 
-class TestTheLine:
+class TestTheBacklog:
     def test_a_refused_job_keeps_its_place(self) -> None:
         with make_world(Simulated(seconds=60), Faults.off(max_running=1)) as world:
             for name in ("first", "second", "third"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambdas.aws import multipart as streams
+from lambdas.aws import multipart
 from lambdas.aws.multipart import ObjectStream, PreconditionFailed, Target, UploadGone
 from tests.fast_fake.s3 import Buckets
 
@@ -11,7 +11,7 @@ TARGET = Target("results", "results/clip.mp4/face-detection.json", "application/
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "PART", 10)
+    monkeypatch.setattr(multipart, "PART", 10)
 
 
 def written(buckets: Buckets, text: bytes, **given) -> ObjectStream:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from localcloud import ports as net
+from localcloud import ports
 from rekognition_local import clients
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +53,7 @@ class Endpoint:
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The emulator alone, with IAM; its URL. Rekognition calls go to whatever stands in <folder>/rekognition-url."""
     folder = tmp_path_factory.mktemp("emulator")
-    port = net.free_port()
+    port = ports.free_port()
     command = [ROOT / ".venv-emulator/bin/python", ROOT / "localcloud/emulator/launcher.py", "--port", str(port)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -67,7 +67,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 30
-        while not net.answers(f"{url}/_ministack/health"):
+        while not ports.answers(f"{url}/_ministack/health"):
             assert time.monotonic() < deadline, (folder / "log").read_text()
             assert process.poll() is None, (folder / "log").read_text()
             time.sleep(0.05)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import folders, ports as net
+from localcloud import folders, ports
 from localcloud.cloud import CloudError, LocalCloud, checked_url
 from localcloud.supervisor import CHECKOUT
 
@@ -108,7 +108,7 @@ def test_a_cloud_leaves_no_process_and_no_file():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_cloud_ends_with_its_starter(starter, number):
     folder = Path(starter.stdout.readline().strip())
-    assert net.answers(starter.stdout.readline().strip() + "/_ministack/health")
+    assert ports.answers(starter.stdout.readline().strip() + "/_ministack/health")
 
     os.killpg(starter.pid, number)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.core.stack import Where
+from cli.core.stack import Target
 
 ROOT = Path(__file__).parent.parent.parent
 CDK = ROOT / "node_modules/.bin/cdk"
@@ -129,7 +129,7 @@ def test_lambdas_import_nothing_else_of_the_project() -> None:
 
 
 def test_the_pinned_cli_knows_what_doctor_says_to_deploy_with() -> None:
-    words = shlex.split(Where().deploy("--revert-drift"))
+    words = shlex.split(Target().deploy("--revert-drift"))
 
     said = subprocess.run([str(CDK), "deploy", "--help"], capture_output=True, text=True, timeout=60)
 

@@ -218,11 +218,11 @@ def calls() -> Iterator[dict[str, set[tuple[str, str]]]]:
     """What the handlers call in the life of short, long, replaced and interrupted jobs of every analysis."""
     from moto.s3 import models
 
-    from lambdas.aws import multipart as streams
+    from lambdas.aws import multipart
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(models, "S3_UPLOAD_PART_MIN_SIZE", 1)
-        monkeypatch.setattr(streams, "PART", 10_000)  # bytes: in parts after a page or two
+        monkeypatch.setattr(multipart, "PART", 10_000)  # bytes: in parts after a page or two
         short = _short_jobs(monkeypatch)
         long = _long_jobs(monkeypatch)
         yield {function: short[function] | long[function] for function in short}

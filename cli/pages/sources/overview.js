@@ -28,7 +28,7 @@ async function look() {
     if (mine !== asked) return;
     trouble("");
     draw(found);
-    const { running, waiting, collecting } = found.line;
+    const { running, waiting, collecting } = found.backlog;
     next = running + waiting + collecting || uploads.length ? 1500 : 6000;
   } catch (problem) {
     if (mine !== asked) return;
@@ -42,8 +42,8 @@ function trouble(text) {
   if ($("trouble").textContent !== text) $("trouble").textContent = text;
 }
 
-function draw({ line, all, counts, matching, videos }) {
-  drawLine(line);
+function draw({ backlog, all, counts, matching, videos }) {
+  drawBacklog(backlog);
   const total = Object.values(counts).reduce((sum, number) => sum + number, 0);
   keep($("states"), ["", ...Object.keys(NAMES).filter((state) => counts[state] || state === shown.state)], (state) => state, (state) => {
     const chip = el("button.chip", { type: "button" }, state ? NAMES[state] : "all", " ", el("span"));
@@ -63,7 +63,7 @@ function draw({ line, all, counts, matching, videos }) {
   }
 }
 
-function drawLine({ running, waiting, collecting, paused, blocked, refused, slots }) {
+function drawBacklog({ running, waiting, collecting, paused, blocked, refused, slots }) {
   const many = slots ?? 20;
   const boxes = Math.min(Math.max(many, running), 60);
   if ($("slots").childElementCount !== boxes) $("slots").replaceChildren(...Array.from({ length: boxes }, () => el("i")));
@@ -124,7 +124,7 @@ function drawVideo(item, video) {
 
 function said(job) {
   const text = {
-    WAITING: job.place ? `number ${count(job.place)} in line` : "in line",
+    WAITING: job.position ? `number ${count(job.position)} in line` : "in line",
     RUNNING: "running",
     COLLECTING: "collecting the results",
     SUCCEEDED: job.detections === null ? "done" : `${count(job.detections)} found`,

@@ -9,7 +9,6 @@ import pytest
 
 from cli.pages.report import Facts, write_report
 from tests.browser import Tab, chromium, tab
-from tests.cli.pages import made
 
 __all__ = ["chromium", "tab"]  # fixtures
 
@@ -27,11 +26,11 @@ def report(tab: Callable[..., Tab], tmp_path: Path) -> Callable[..., Tab]:
         ready: bool = True,
         **options: Any,
     ) -> Tab:
-        clip = shutil.copy(made.CLIP, tmp_path / "a clip, 100 % #1.mp4")
+        clip = shutil.copy(documents.CLIP, tmp_path / "a clip, 100 % #1.mp4")
         file = write_report(
             tmp_path / "report.html",
             key,
-            made.all_seven() if documents is None else documents,
+            documents.all_seven() if documents is None else documents,
             file=Path(clip) if video else None,
             facts=facts,
         )

@@ -23,7 +23,7 @@ class FakeBackend:
     def __init__(self) -> None:
         self.videos: dict[str, bytes] = {}
         self.jobs: dict[str, Job] = {}
-        self.line: dict[str, Any] = {}
+        self.scheduler: dict[str, Any] = {}
         self.results: Mapping[str, Document] = {}
         self.looks = 0
         self.trouble: Exception | None = None
@@ -63,7 +63,7 @@ class FakeBackend:
         self.looks += 1
         if self.trouble:
             raise self.trouble
-        return arrange(list(self.jobs.values()), self.line, time.time())
+        return arrange(list(self.jobs.values()), self.scheduler, time.time())
 
     def exists(self, key: str) -> bool:
         return key in self.videos

@@ -108,7 +108,7 @@ def test_the_file_is_never_one_that_others_have_put_there(site: Site, tmp_path: 
 
 SERVING = """
 import sys
-from cli.commands.results import _more_addresses
+from cli.results.commands import _more_addresses
 from cli.pages.server import Site
 from tests.cli.pages.fake import FakeBackend
 with Site(FakeBackend()) as site:

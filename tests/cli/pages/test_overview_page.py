@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from cli.pages.server import Site
 from lambdas.model.blocking import Scope
 from tests.browser import PHONE, Tab
-from tests.cli.pages import made
+from tests.cli.pages import documents
 from tests.cli.pages.fake import FakeBackend
 
 Open = Callable[..., Tab]
@@ -54,7 +54,7 @@ def overview(tab: Open, backend: FakeBackend) -> Iterator[Open]:
 
 def everything(backend: FakeBackend) -> None:
     """A video in each state, and several analyses of one."""
-    backend.videos["ads/two-portraits.mp4"] = made.CLIP.read_bytes()
+    backend.videos["ads/two-portraits.mp4"] = documents.CLIP.read_bytes()
     for analysis in ("face-detection", "label-detection", "text-detection"):
         backend.job("ads/two-portraits.mp4", "SUCCEEDED", analysis, detections=16)
     backend.job("interviews/anna.mov", "RUNNING")
@@ -63,19 +63,19 @@ def everything(backend: FakeBackend) -> None:
     backend.job("empty.mp4", "REJECTED", reason="The object is empty.")
     backend.job("archive/1987/spring.mp4", "WAITING")
     backend.job("archive/1987/summer.mp4", "COLLECTING")
-    backend.results = made.all_seven()
+    backend.results = documents.all_seven()
 
 
 def test_a_dropped_video_is_seen_to_the_end_and_its_page_opens(overview: Open, backend: FakeBackend) -> None:
-    backend.results = {"face-detection": made.faces()}
+    backend.results = {"face-detection": documents.faces()}
     tab = overview()
     expect(tab.page.locator("#videos")).to_contain_text("Nothing here yet")
 
-    drop(tab, "two-portraits.mp4", made.CLIP.read_bytes())
+    drop(tab, "two-portraits.mp4", documents.CLIP.read_bytes())
 
     row = tab.page.locator("#videos > li", has_text="two-portraits.mp4")
     expect(row).to_contain_text("number 1 in line")
-    assert backend.videos["two-portraits.mp4"] == made.CLIP.read_bytes()
+    assert backend.videos["two-portraits.mp4"] == documents.CLIP.read_bytes()
     backend.move("two-portraits.mp4", "RUNNING")
     expect(row).to_contain_text("running")
     expect(tab.page.locator("#line")).to_contain_text("1 of 20 slots in use")
@@ -149,7 +149,7 @@ def test_states_reasons_and_the_line_are_shown(overview: Open, backend: FakeBack
 def test_a_block_is_told_in_its_own_words_and_goes_when_it_is_over(overview: Open, backend: FakeBackend) -> None:
     backend.job("waits.mp4")
     reason = "this stack may not read the object (AccessDenied: <b>Access</b> Denied)"
-    backend.line = {"scopes": {"videos": Scope().block(reason, 1_800_000_000.0).as_item()}}
+    backend.scheduler = {"scopes": {"videos": Scope().block(reason, 1_800_000_000.0).as_item()}}
     tab = overview()
 
     alert = tab.page.locator("#blocked")
@@ -157,7 +157,7 @@ def test_a_block_is_told_in_its_own_words_and_goes_when_it_is_over(overview: Ope
     expect(alert).to_contain_text("rekognition-batch doctor")
     expect(tab.page.locator("#line")).to_contain_text("starting is blocked")
 
-    backend.line = {}
+    backend.scheduler = {}
 
     expect(alert).to_be_hidden(timeout=15_000)
 
@@ -202,14 +202,14 @@ def test_axe_finds_nothing_wrong(overview: Open, backend: FakeBackend, scheme: s
 def test_hostile_names_are_shown_as_text_and_break_nothing(
     overview: Open, backend: FakeBackend, window: dict[str, Any]
 ) -> None:
-    backend.results = made.hostile()
-    for name in made.HOSTILE.values():
+    backend.results = documents.hostile()
+    for name in documents.HOSTILE.values():
         key = f"{name}/clip.mp4".encode("utf-8", "replace").decode()
-        backend.videos[key] = made.CLIP.read_bytes()
+        backend.videos[key] = documents.CLIP.read_bytes()
         backend.job(key, "SUCCEEDED", detections=1)
         backend.job(f"failed {key}", "FAILED", reason=name.encode("utf-8", "replace").decode())
     tab = overview(**window)
-    drop(tab, made.HOSTILE["markup"].replace("/", "") + ".mp4", b"x")
+    drop(tab, documents.HOSTILE["markup"].replace("/", "") + ".mp4", b"x")
 
     expect(tab.page.locator("#videos")).to_contain_text("<img src=x onerror=")
     expect(tab.page.locator("#videos")).to_contain_text("<img src=x onerror=\"document.title='owned'\">.mp4")

@@ -13,7 +13,7 @@ import pytest
 
 from cli.pages import server
 from cli.pages.server import MOST_SHOWN, RemoteFile, Site
-from tests.cli.pages import made
+from tests.cli.pages import documents
 from tests.cli.pages.fake import FakeBackend
 
 HOSTS = ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}", "[::1]:{port}", ""]
@@ -24,7 +24,7 @@ def backend() -> FakeBackend:
     fake = FakeBackend()
     fake.videos["a b/clip.mp4"] = bytes(range(256)) * 40
     fake.job("a b/clip.mp4", "SUCCEEDED", detections=17)
-    fake.results = made.all_seven()
+    fake.results = documents.all_seven()
     return fake
 
 
@@ -270,7 +270,7 @@ def test_only_so_many_videos_are_sent_and_the_search_finds_the_others(site: Site
     found = ask(site, "/api/videos").json
     assert (len(found["videos"]), found["matching"]) == (MOST_SHOWN, 1001)
     assert found["counts"] == {"WAITING": 500, "FAILED": 500, "SUCCEEDED": 1}
-    assert found["line"]["waiting"] == 500
+    assert found["backlog"]["waiting"] == 500
 
     assert [v["key"] for v in ask(site, "/api/videos?search=CLIP-77.").json["videos"]] == ["clip-77.mp4"]
     assert ask(site, "/api/videos?search=CLIP-77&state=FAILED").json["matching"] == 5

@@ -14,7 +14,7 @@ from cli.pages import detections, html
 from cli.pages.detections import INDEX, KINDS
 from cli.pages.report import Facts, JobFact, Link, build_report, local_file, tiles, write_report
 from cli.pages.stills import key_moments, pictures
-from tests.cli.pages import made
+from tests.cli.pages import documents
 
 
 def content(page: str) -> Any:
@@ -36,7 +36,7 @@ def policy(page: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("analysis", INDEX)
 def test_each_analysis_alone_makes_a_page_with_all_its_rows(analysis: str) -> None:
-    document = made.all_seven()[analysis]
+    document = documents.all_seven()[analysis]
 
     rows = content(build_report("clip.mp4", {analysis: document}))["rows"]
 
@@ -58,7 +58,9 @@ def test_a_page_without_any_result_is_a_page() -> None:
 
 
 def test_rows_are_in_order_of_time_and_say_what_the_documents_say() -> None:
-    rows = content(build_report("clip.mp4", {"face-detection": made.faces(), "label-detection": made.labels()}))["rows"]
+    rows = content(
+        build_report("clip.mp4", {"face-detection": documents.faces(), "label-detection": documents.labels()})
+    )["rows"]
     at, names = column(rows["at"]), [rows["strings"][name] for name in column(rows["name"])]
 
     assert at == sorted(at)
@@ -70,7 +72,7 @@ def test_rows_are_in_order_of_time_and_say_what_the_documents_say() -> None:
 
 def test_aggregated_labels_last_from_their_beginning_to_their_end() -> None:
     label = {"Label": {"Name": "Car", "Confidence": 90.0}, "StartTimestampMillis": 500, "EndTimestampMillis": 3000}
-    document = made.document("Labels", [{"Timestamp": 500, **label}])
+    document = documents.document("Labels", [{"Timestamp": 500, **label}])
 
     [found] = detections.read({"label-detection": document})
 
@@ -78,7 +80,9 @@ def test_aggregated_labels_last_from_their_beginning_to_their_end() -> None:
 
 
 def test_people_found_in_no_collection_are_unknown_faces() -> None:
-    document = made.document("Persons", [{"Timestamp": 0, "Person": {"Index": 4, "Face": made.face(0.1, 0.1)}}])
+    document = documents.document(
+        "Persons", [{"Timestamp": 0, "Person": {"Index": 4, "Face": documents.face(0.1, 0.1)}}]
+    )
 
     [found] = detections.read({"face-search": document})
 
@@ -86,7 +90,7 @@ def test_people_found_in_no_collection_are_unknown_faces() -> None:
 
 
 def test_boxes_that_reach_out_of_the_picture_stay_as_they_are() -> None:
-    document = made.document("Faces", [{"Timestamp": 0, "Face": made.face(-0.095, 0.9, 0.2, 0.3)}])
+    document = documents.document("Faces", [{"Timestamp": 0, "Face": documents.face(-0.095, 0.9, 0.2, 0.3)}])
 
     rows = content(build_report("clip.mp4", {"face-detection": document}))["rows"]
 
@@ -94,7 +98,7 @@ def test_boxes_that_reach_out_of_the_picture_stay_as_they_are() -> None:
 
 
 def test_segments_metadata_is_a_list_and_is_read_all_the_same() -> None:
-    page = content(build_report("clip.mp4", {"segment-detection": made.segments()}))
+    page = content(build_report("clip.mp4", {"segment-detection": documents.segments()}))
 
     assert (page["video"]["duration"], page["video"]["width"]) == (7007, 640)
 
@@ -106,9 +110,9 @@ def test_members_that_are_missing_are_no_reason_to_show_nothing() -> None:
 
 
 def test_tiles_say_what_was_found() -> None:
-    documents = made.all_seven()
+    given = documents.all_seven()
 
-    said = {tile["what"]: tile for tile in tiles(detections.read(documents), documents, made.DURATION)}
+    said = {tile["what"]: tile for tile in tiles(detections.read(given), given, documents.DURATION)}
 
     assert said["faces at once"]["value"] == 2
     assert said["faces at once"]["at"] == 2469
@@ -120,9 +124,9 @@ def test_tiles_say_what_was_found() -> None:
 
 
 def test_key_moments_show_everybody_and_stay_apart() -> None:
-    found = detections.read(made.all_seven())
+    found = detections.read(documents.all_seven())
 
-    moments = key_moments(found, made.DURATION)
+    moments = key_moments(found, documents.DURATION)
 
     assert {"2 faces", "Ada Example", "Smoking"} <= {why for moment in moments for why in moment.why} | {"Smoking"}
     times = [moment.millis for moment in moments]
@@ -131,9 +135,9 @@ def test_key_moments_show_everybody_and_stay_apart() -> None:
 
 
 def test_there_are_at_most_a_dozen_pictures_and_black_ones_are_left_out() -> None:
-    found = detections.read(made.all_seven())
+    found = detections.read(documents.all_seven())
 
-    stills = pictures(made.CLIP, key_moments(found, made.DURATION))
+    stills = pictures(documents.CLIP, key_moments(found, documents.DURATION))
 
     assert 4 <= len(stills) <= 12
     assert all(still.jpeg.startswith(b"\xff\xd8") and still.width == 400 for still in stills)
@@ -145,20 +149,20 @@ def test_a_file_that_is_no_video_has_no_pictures_and_a_page_all_the_same(tmp_pat
     broken = tmp_path / "broken.mp4"
     broken.write_text("not a video")
 
-    page = write_report(tmp_path / "page.html", "broken.mp4", made.all_seven(), file=broken)
+    page = write_report(tmp_path / "page.html", "broken.mp4", documents.all_seven(), file=broken)
 
     assert content(page.read_text())["stills"] == []
 
 
 def test_nothing_in_a_key_or_a_text_can_end_the_data_or_start_a_script() -> None:
-    plain = build_report("clip.mp4", made.all_seven())
+    plain = build_report("clip.mp4", documents.all_seven())
 
-    page = build_report("".join(made.HOSTILE.values()), made.hostile())
+    page = build_report("".join(documents.HOSTILE.values()), documents.hostile())
 
     for mark in ("<script", "</script", "<img", "<!--"):
         assert page.count(mark) == plain.count(mark), mark
     assert "\u2028" not in page[page.index('id="data"') :]
-    assert content(page)["key"] == "".join(made.HOSTILE.values()).encode("utf-8", "replace").decode()
+    assert content(page)["key"] == "".join(documents.HOSTILE.values()).encode("utf-8", "replace").decode()
 
 
 def test_only_the_pages_own_script_and_style_may_run() -> None:
@@ -204,15 +208,15 @@ def test_a_local_video_is_linked_relatively_whatever_its_name(video: str, url: s
 
 
 def test_a_hundred_thousand_detections_are_a_few_megabytes() -> None:
-    page = build_report("film.mp4", made.many(100_000))
+    page = build_report("film.mp4", documents.many(100_000))
 
     assert content(page)["rows"]["count"] == 100_000
     assert len(page) < 6_000_000
 
 
 def test_landmarks_are_left_out_where_they_would_double_the_file() -> None:
-    many = content(build_report("film.mp4", made.many(101_000)))["rows"]
-    few = content(build_report("film.mp4", made.many(5_000)))["rows"]
+    many = content(build_report("film.mp4", documents.many(101_000)))["rows"]
+    few = content(build_report("film.mp4", documents.many(5_000)))["rows"]
 
     assert column(many["landmarks"]) == []
     assert len(column(few["landmarks"])) == 1000 * 10

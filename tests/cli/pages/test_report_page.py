@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from cli.pages.report import Facts, JobFact, build_report
 from tests.browser import PHONE, Tab
-from tests.cli.pages import made
+from tests.cli.pages import documents
 
 Open = Callable[..., Tab]
 
@@ -51,7 +51,7 @@ def first_row(tab: Tab) -> str:
 
 
 def test_it_plays_and_the_boxes_come_and_go_with_the_video(report: Open) -> None:
-    tab = report({"face-detection": made.faces()})
+    tab = report({"face-detection": documents.faces()})
     assert drawn(tab) > 0
 
     tab.page.get_by_role("button", name="Play", exact=True).click()
@@ -69,7 +69,7 @@ def test_it_plays_and_the_boxes_come_and_go_with_the_video(report: Open) -> None
 
 
 def test_boxes_are_where_the_picture_is_also_beside_bars(report: Open) -> None:
-    tab = report({"face-detection": made.faces()})
+    tab = report({"face-detection": documents.faces()})
     # A stage of another shape than the video: the picture has bars above and below.
     tab.page.evaluate("""() => {
         const stage = document.getElementById("stage");
@@ -175,7 +175,7 @@ def test_filtering_by_confidence_and_analysis(report: Open) -> None:
 
 
 def test_all_of_it_works_from_the_keyboard(report: Open) -> None:
-    tab = report({"face-detection": made.faces()})
+    tab = report({"face-detection": documents.faces()})
     press = tab.page.keyboard.press
 
     press("j")
@@ -236,7 +236,7 @@ def test_all_lanes_are_shown_when_asked_for(report: Open) -> None:
 
 
 def test_without_a_video_the_boxes_move_on_a_dark_stage(report: Open) -> None:
-    tab = report({"face-detection": made.faces()}, video=False)
+    tab = report({"face-detection": documents.faces()}, video=False)
     expect(tab.page.locator("#stage-note")).to_contain_text("not part of this page")
     assert drawn(tab) > 0
 
@@ -254,7 +254,7 @@ def test_a_video_that_is_not_there_is_said_and_can_be_chosen(report: Open, tmp_p
     expect(tab.page.locator("#stage-note")).to_contain_text("can’t be played from here")
     tab.page.keyboard.press("j")
 
-    tab.page.locator("#stage-note input").set_input_files(made.CLIP)
+    tab.page.locator("#stage-note input").set_input_files(documents.CLIP)
 
     tab.until("video.readyState >= 2")
     expect(tab.page.locator("#stage-note")).to_be_hidden()
@@ -263,7 +263,7 @@ def test_a_video_that_is_not_there_is_said_and_can_be_chosen(report: Open, tmp_p
 def test_what_failed_is_said_with_its_reason(report: Open) -> None:
     jobs = [JobFact("label-detection", "FAILED", "Unsupported codec/format."), JobFact("text-detection", "WAITING")]
 
-    tab = report({"face-detection": made.faces()}, facts=Facts(jobs=jobs))
+    tab = report({"face-detection": documents.faces()}, facts=Facts(jobs=jobs))
 
     expect(tab.page.locator("#notes")).to_contain_text("Labels failed: Unsupported codec/format.")
     expect(tab.page.locator("#notes")).to_contain_text("Text waits in line")
@@ -294,9 +294,9 @@ def test_it_fits_its_window(report: Open, window: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("window", [{}, PHONE], ids=["desk", "phone"])
 def test_hostile_names_are_shown_as_text_and_break_nothing(report: Open, window: dict[str, Any]) -> None:
-    key = "videos/" + "".join(made.HOSTILE.values()) + ".mp4"
-    facts = Facts(jobs=[JobFact("label-detection", "FAILED", made.HOSTILE["markup"])])
-    tab = report(made.hostile(), key=key, facts=facts, **window)
+    key = "videos/" + "".join(documents.HOSTILE.values()) + ".mp4"
+    facts = Facts(jobs=[JobFact("label-detection", "FAILED", documents.HOSTILE["markup"])])
+    tab = report(documents.hostile(), key=key, facts=facts, **window)
     title = tab.page.title()
     for button in tab.page.locator(".all").all():
         button.click()
@@ -314,7 +314,7 @@ def test_hostile_names_are_shown_as_text_and_break_nothing(report: Open, window:
 
 
 def test_a_hundred_thousand_detections_can_be_filtered_and_scrolled(report: Open) -> None:
-    tab = report(made.many(100_000), video=False)
+    tab = report(documents.many(100_000), video=False)
     expect(tab.page.locator("#rows-count")).to_have_text("100,000")
 
     tab.page.locator("#table").evaluate("(table) => { table.scrollTop = table.scrollHeight; }")
@@ -329,7 +329,7 @@ def test_a_hundred_thousand_detections_can_be_filtered_and_scrolled(report: Open
 
 
 def test_it_moves_no_more_than_asked(report: Open) -> None:
-    tab = report({"face-detection": made.faces()}, reduced_motion="reduce")
+    tab = report({"face-detection": documents.faces()}, reduced_motion="reduce")
     tab.page.locator("#seek").fill("2700")
     tab.page.wait_for_timeout(100)
 
@@ -339,7 +339,7 @@ def test_it_moves_no_more_than_asked(report: Open) -> None:
 
 def test_it_can_be_opened_at_a_moment(tab: Open, tmp_path: Any) -> None:
     file = tmp_path / "page.html"
-    file.write_text(build_report("clip.mp4", made.all_seven()))
+    file.write_text(build_report("clip.mp4", documents.all_seven()))
     opened = tab()
 
     opened.page.goto(file.as_uri() + "#t=3.5")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import dev_cloud as checkout, folders
+from localcloud import dev_cloud, folders
 from localcloud.__main__ import pairs, parser, settings
 from localcloud.cloud import CloudError
 from localcloud.supervisor import CHECKOUT
@@ -25,9 +25,9 @@ SIMULATED = ["--engine", "simulated", "--seconds", "0.5"]
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     path = tmp_path / "cloud"
-    monkeypatch.setattr(checkout, "FOLDER", path)
+    monkeypatch.setattr(dev_cloud, "FOLDER", path)
     yield path
-    checkout.down()
+    dev_cloud.down()
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def steps():
 @pytest.fixture
 def up(steps):
     def up(**options):
-        return checkout.up(**(NOTHING | options), progress=lambda name, done: done and steps.append(name))
+        return dev_cloud.up(**(NOTHING | options), progress=lambda name, done: done and steps.append(name))
 
     return up
 
@@ -91,14 +91,14 @@ def test_a_cloud_stays_takes_videos_is_brought_up_to_date_and_goes(folder, up, s
         with pytest.raises(CloudError, match=r"running already, .* make cloud-stop"):
             up(**other)
 
-    assert checkout.down()
+    assert dev_cloud.down()
     assert not folder.exists()
-    assert not checkout.down()
+    assert not dev_cloud.down()
 
 
 def test_a_killed_cloud_is_not_running_and_gives_way_to_a_new_one(folder):
     def start():
-        with checkout.LocalCloud(deploy=False, rekognition_endpoint="http://127.0.0.1:9", folder=folder) as cloud:
+        with dev_cloud.LocalCloud(deploy=False, rekognition_endpoint="http://127.0.0.1:9", folder=folder) as cloud:
             cloud.detach()
 
     start()
@@ -106,17 +106,17 @@ def test_a_killed_cloud_is_not_running_and_gives_way_to_a_new_one(folder):
     while folders.alive(folder):
         pass
 
-    assert checkout.state() == {}
+    assert dev_cloud.state() == {}
     start()
-    assert checkout.state()["aws_endpoint"]
-    assert checkout.down()
+    assert dev_cloud.state()["aws_endpoint"]
+    assert dev_cloud.down()
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
 def test_the_shell_lines_clear_what_would_mislead_a_client(shell, tmp_path):
     if not shutil.which(shell):
         pytest.skip(f"there is no {shell} here")
-    (tmp_path / "env").write_text(checkout.exports({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}))
+    (tmp_path / "env").write_text(dev_cloud.exports({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}))
     misled = {"AWS_CA_BUNDLE": "/nowhere.pem", "AWS_ENDPOINT_URL_SSM": "http://a", "AWS_ENDPOINT_URL_S3": "http://b"}
 
     for before in (misled, {}):
@@ -130,7 +130,7 @@ def test_the_shell_lines_clear_what_would_mislead_a_client(shell, tmp_path):
 
 
 def test_stopping_when_nothing_runs_is_fine(folder):
-    assert not checkout.down()
+    assert not dev_cloud.down()
 
 
 @pytest.mark.parametrize(
