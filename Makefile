@@ -82,7 +82,7 @@ synth: setup ## The CloudFormation template, in cdk.out/ [ARGS='-c key=value']
 histories: setup ## 10,000 generated histories against the handlers [HISTORIES=number]
 	@.venv/bin/python -m tests.histories --histories $(or $(HISTORIES),10000)
 
-histories-planted: setup ## Bugs planted one by one, and which invariant catches each
+histories-planted: setup ## Bugs planted one by one, and which promise catches each
 	@.venv/bin/python -m tests.histories.planted
 
 bench: bench-start bench-collect bench-burst bench-drain bench-cost bench-engines bench-report ## All benches; each writes bench/results/<bench>.json

@@ -148,7 +148,9 @@ def _given() -> Given:
     )
 
 
-plans = st.sampled_from([None] * 800 + [_plan() for _ in range(1600)])
+_plans: list[Plan | None] = [None] * 800 + [_plan() for _ in range(1600)]
+_dice.shuffle(_plans)
+plans = st.sampled_from([None, *_plans])
 beginnings = st.sampled_from([Given(), *[_given() for _ in range(1500)]])
 ways = st.sampled_from([(1, False), (1, True), (1, False), (1, True), (2, False), (2, True)])
 some = st.integers(0, 5)
@@ -175,6 +177,7 @@ class Histories(RuleBasedStateMachine):
         self._stack.callback(logger.setLevel, "INFO")
         self._stack.enter_context(redirect_stdout(io.StringIO()))  # metrics
         self._stack.enter_context(patch.object(logger, "exception", self._logged))
+        self._stack.enter_context(patch.object(logger, "error", self._remembered))
         self._stack.enter_context(patch.object(rekognition_module, "ThreadPoolExecutor", AtOnce))
         self._stack.enter_context(patch.object(rekognition_module, "PAGE_ROWS", PAGE_ROWS))
         self._stack.enter_context(patch.object(streams, "PART", PART))
@@ -246,6 +249,12 @@ class Histories(RuleBasedStateMachine):
         record = s3_record("videos", key, answer["ETag"], len(content), done.sequence, version)
         copies, by_eventbridge = way
         self.uploads += [(record, by_eventbridge)] * copies
+
+    @rule(key=st.sampled_from(KEYS), plan=st.sampled_from(AIMED))
+    def race(self, key: str, plan: Plan) -> None:
+        """A short video is uploaded, and heard of at once; something happens at a bad moment."""
+        self.upload(key, b"1")
+        self.hear(len(self.uploads) - 1, 1, False, plan)
 
     @precondition(lambda self: self.truth.uploads)
     @rule(at=some, plan=plans)
@@ -348,7 +357,9 @@ class Histories(RuleBasedStateMachine):
         )
         self.uploads += taken if again else [taken[number] for number in failed]
         if answer is not None:
-            hold(QUIET, not failed or invocation.explained, f"sent back {taken}: {invocation.met}")
+            hold(
+                QUIET, not failed or invocation.explained, f"sent back {taken}: {invocation.error!r}, {invocation.met}"
+            )
 
     @precondition(lambda self: self.slots)
     @rule(at=some, again=st.booleans(), plan=plans)
@@ -373,7 +384,11 @@ class Histories(RuleBasedStateMachine):
         if again or failed:
             self.finished.append(message)
         if answer is not None:
-            hold(QUIET, not failed or invocation.explained, f"sent back {message}: {invocation.met}")
+            hold(
+                QUIET,
+                not failed or invocation.explained,
+                f"sent back {message}: {invocation.error!r}, {invocation.met}",
+            )
             if not invocation.met and plan is None:
                 self.watch.after_a_clean_collection(message)
 
@@ -561,6 +576,10 @@ class Histories(RuleBasedStateMachine):
         error, invocation = sys.exc_info()[1], self.trouble.running[-1]
         if not invocation.explained:
             raise BrokenWithin(Broken(QUIET, f"logged {error!r}, and met {invocation.met}"))
+
+    def _remembered(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
+        """A handler reports an error: for the evidence."""
+        self.trouble.running[-1].error = exc_info
 
     def _meanwhile(self, plan: Plan) -> None:
         """Others get in between two calls, perhaps after a while."""

@@ -288,7 +288,8 @@ class Watch:
     def _end(self, before: Mapping[str, Any], job: Mapping[str, Any]) -> None:
         state, job_id = job["state"], job["job_id"]
         told = [each for each in self._world.announcements if _end_of(each) == (job_id, state)]
-        if before.get("suspicions") and any(each["Detail"]["reason"] == job["reason"] for each in told):
+        again = state == "REJECTED" and before.get("suspicions")
+        if again and any(each["Detail"]["reason"] == job["reason"] for each in told):
             return  # REJECTED again for what it was REJECTED for before
         hold(TOLD, len(told) > self._ends[job_id, state], f"{len(told)} events: {job}")
         self._ends[job_id, state] += 1

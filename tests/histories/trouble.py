@@ -113,6 +113,7 @@ class Invocation:
     owner: str = ""  # its id
     skew: float = 0.0  # seconds that its clock is ahead
     paused: bool = False  # whether starting was, when it began
+    error: BaseException | None = None  # that a message failed with
     full: bool = False  # whether it was told that there is no slot
     calls: int = 0
     met: list[tuple[str, str, str]] = field(default_factory=list)  # service, operation, code of what failed
