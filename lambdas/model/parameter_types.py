@@ -5,7 +5,7 @@ values share) and ``parse`` (the same from the text of a tag). What won't do rai
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
@@ -34,12 +34,12 @@ def wrong(name: str, value: Any, takes: str) -> WrongAnalysis:
     return WrongAnalysis(f"{name} is {value!r}; it takes {takes}")
 
 
-def nearest(name: str, known: Mapping[str, Any]) -> str:
-    """A hint at what was meant by `name`, for the end of a refusal."""
-    near = get_close_matches(name, known, n=1)
+def nearest(name: str, known: Collection[str], these: str = "it takes") -> str:
+    """A hint at what was meant by `name`, for the end of a refusal; without one, `these` and all `known`."""
+    near = get_close_matches(name, list(known), n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; it takes {', '.join(known)}" if known else "; it takes none"
+    return f"; {these} {', '.join(known) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)

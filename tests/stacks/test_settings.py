@@ -68,7 +68,8 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
         ({"retain_data": 1}, "retain_data is 1; it takes true or false"),
         ({"log_retention_days": "8"}, "log_retention_days is '8'; CloudWatch Logs takes 1, 3, 5"),
         ({"log_retention_days": True}, "log_retention_days is True"),
-        ({"video_extensions": "mp4"}, "video_extensions is 'mp4'; it takes extensions with their dot"),
+        ({"video_extensions": "mp4"}, "video_extensions[0] is 'mp4'; it takes extensions with their dot"),
+        ({"video_extensions": [".mp4", "mov"]}, "video_extensions[1] is 'mov'; it takes extensions with their dot"),
         ({"video_extensions": []}, "video_extensions is []"),
         ({"videos_bucket": "arn:aws:s3:::b"}, "videos_bucket is 'arn:aws:s3:::b'; it takes a bucket's name"),
         ({"videos_key_arn": KEY}, "it takes the key of an existing bucket, and videos_bucket is empty"),
@@ -80,6 +81,7 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
         ({"max_running_jobs": True}, "max_running_jobs is True"),
         ({"stack_name": "my stack"}, "stack_name is 'my stack'; it takes letters"),
         ({"analyses": "face-detection"}, "analyses is 'face-detection'; it takes an object like"),
+        ({"analyses": '{"face-detection": '}, "it takes JSON, and this is none (Expecting value: line 1 column 20"),
         ({"analyses": '{"face-detect": {}}'}, "there is no analysis 'face-detect'; did you mean 'face-detection'?"),
         ({"analyses": {"face-detection": {"FaceAttributes": "some"}}}, "it takes DEFAULT or ALL"),
         ({"analyses": {"segment-detection": {}}}, "segment-detection needs SegmentTypes"),
@@ -90,6 +92,7 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
         ({"routes": "ads/"}, "routes is 'ads/'; it takes a list like [{"),
         ({"routes": [{"prefix": "ads/"}]}, "routes[0] is {'prefix': 'ads/'}; it takes a list like"),
         ({"routes": [{"prefix": "", "analyses": {}}]}, "routes[0].prefix is ''; it takes how keys begin"),
+        ({"routes": [{"prefix": "é" * 513, "analyses": {}}]}, "routes[0].prefix is 'ééé"),
         ({"routes": [{"prefix": "a", "analyses": {}}] * 2}, "routes[1].prefix is 'a'; another route has it already"),
         (
             {"routes": [{"prefix": "a", "analyses": {"labels": {}}}]},
@@ -97,7 +100,7 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
         ),
         ({"routes": [{"prefix": f"{n}/", "analyses": {}} for n in range(99)]}, "3000 have room"),
         ({"upload_choice": "yes"}, "upload_choice is 'yes'; it takes metadata or tags or both or none"),
-        ({"allowed_analyses": "faces"}, "allowed_analyses is 'faces'; it takes names of face-detection, label-"),
+        ({"allowed_analyses": "faces"}, "allowed_analyses[0] is 'faces'; it takes names of face-detection, label-"),
         ({"allowed_analyses": []}, "allowed_analyses is []; it takes names of"),
         ({"query_scan_limit_gb": 0}, "query_scan_limit_gb is 0; it takes a whole number, 1 or more"),
     ],
@@ -105,6 +108,13 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
 def test_a_wrong_one_is_refused_with_key_value_and_what_would_do(given: dict[str, Any], says: str) -> None:
     with pytest.raises(WrongSetting, match=re.escape(says)):
         Settings.from_context(given)
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
+@pytest.mark.parametrize("value", [None, 1.5, "{}]", ["", {"prefix": 1}]])
+def test_what_no_setting_takes_is_refused_in_words_of_ours(name: str, value: Any) -> None:
+    with pytest.raises(WrongSetting, match=rf"^{name}.* is .*; (it|CloudWatch Logs) takes .*[^)]*$"):
+        Settings.from_context({name: value})
 
 
 def test_every_setting_is_in_the_readme_with_its_default() -> None:
