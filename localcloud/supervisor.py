@@ -126,6 +126,7 @@ class Supervisor:
         command = [sys.executable, "-m", "rekognition_local", "--port", "0", "--aws-endpoint", aws]
         command += ["--url-file", str(url_file), *self.options]
         env = self._environment() | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "PYTHONPATH": str(CHECKOUT)}
+        env["REKOGNITION_LOCAL_INSTALL_COMMAND"] = "make extras EXTRAS={extra}"  # for messages
         self.tethers["endpoint"] = Tether(command, env=env, cwd=self.folder, log=self.folder / "logs/endpoint.log")
 
     def _environment(self) -> dict[str, str]:

@@ -16,10 +16,10 @@ What it promises (the same tests run against the object in process and against t
   tokens that live 24 hours, or FAILED with a StatusMessage; VideoMetadata stands on every page; results are gone after
   7 days.
 - One completion message per job, published as the role of the NotificationChannel, whose trust and permissions are
-  checked; if they don't suffice nobody is told, and the server's log says why.
-- The caller's right to read the object and to pass the role, as far as whoever stands in front tells (Caller).
-- Real detections: the video is decoded and looked at (each module of engines/ says with what, and how good that is).
-  An analysis there is no engine for, or whose engine is not installed, fails its job and says so.
+  checked; if they don't suffice no message is sent, and the server's log says why.
+- The caller's right to read the object and to pass the role, as far as a proxy with IAM in front says (Caller).
+- Real detections: the video is decoded and analysed (each module of engines/ says by which model, and how good that
+  is). An analysis there is no engine for, or whose engine is not installed, fails its job and says so.
 
 What it does not promise:
 

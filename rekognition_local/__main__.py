@@ -1,6 +1,8 @@
 """Run the endpoint.
 
-    python -m rekognition_local --aws-endpoint http://127.0.0.1:4566
+    rekognition-local --aws-endpoint http://127.0.0.1:4566
+
+or ``python -m rekognition_local``, which is the same.
 
 Prints one line when it is ready: its URL. Ends on SIGTERM and SIGINT, when its standard input closes
 (--exit-with-stdin), or when another process does (--parent-pid); its worker processes end with it, however it ends.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import importlib.metadata
 import json
 import logging
 import os
@@ -20,12 +23,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from rekognition_local import Faults, RekognitionVideo, S3Objects, Simulated, SnsPublisher, clients
+from rekognition_local import AnyObject, Faults, RekognitionVideo, S3Objects, Simulated, SnsPublisher, clients
 from rekognition_local.engines import Engine
-from rekognition_local.engines.models import YUNET, ModelMissing
-from rekognition_local.engines.real import Workers
+from rekognition_local.engines.models import YUNET, ModelMissing, install_command
 from rekognition_local.server import Server
 
 
@@ -39,12 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         faults = faults_of(options)
-        engine = _engine(options)
+        engine, warm = _engine(options)
     except (ValueError, ModelMissing) as error:
         print(error, file=sys.stderr)
         return 2
     make = clients.maker(options.aws_endpoint, options.region)
-    objects = S3Objects(make("s3"), ask_region=True)
+    objects = AnyObject() if options.objects == "any" else S3Objects(make("s3"), ask_region=True)
     service = RekognitionVideo(engine=engine, objects=objects, publish=SnsPublisher(make), faults=faults)
     end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -56,14 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         server = Server(service, options.port)
     except OSError as error:
-        print(
-            f"Port {options.port} can't be had: {error.strerror}. Another one, or --port 0, would do.", file=sys.stderr
-        )
+        print(f"Port {options.port} is unavailable: {error.strerror}. Name another one, or --port 0.", file=sys.stderr)
         return 2
     with service.running():
         threading.Thread(target=server.serve_forever, name="rekognition-http", daemon=True).start()
-        if isinstance(engine, Workers):
-            engine.warm()
+        warm()
         _announce(server.url, options.url_file)
         end.wait()
     if options.url_file:
@@ -73,11 +72,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m rekognition_local",
+        prog="rekognition-local",
         description="A Rekognition Video endpoint on 127.0.0.1.",
         epilog="The options of the last group can be changed while it runs: PUT /_faults.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     parser.add_argument("--port", type=int, default=0, help="0, the default: any free one")
     parser.add_argument(
         "--aws-endpoint", metavar="URL", help="where S3, SNS, STS and IAM are (default: as boto3 finds them)"
@@ -85,6 +85,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--region", default="us-east-1", help="of those (%(default)s)")
     parser.add_argument(
         "--engine", choices=["real", "simulated"], default="real", help="what does the jobs (%(default)s)"
+    )
+    parser.add_argument(
+        "--objects",
+        choices=["s3", "any"],
+        default="s3",
+        help="'any': take every video named as being there, and ask no S3; simulated engine only (%(default)s)",
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes of the real engine (default: one per core)")
     parser.add_argument("--seconds", type=float, default=1.0, help="that a simulated job takes (%(default)s)")
@@ -128,24 +134,34 @@ def _shown(value: Any) -> str:
     return {"None": "none", "False": "false", "": "none"}.get(str(value), str(value))
 
 
-def _engine(options: argparse.Namespace) -> Engine:
-    """Raises ValueError, ModelMissing."""
+def _engine(options: argparse.Namespace) -> tuple[Engine, Callable[[], None]]:
+    """The engine, and what prepares it for its first job. Raises ValueError, ModelMissing."""
     for name in ("seconds", "detections"):
         if getattr(options, name) < 0:
             raise ValueError(f"--{name} {getattr(options, name)}: is not 0 or more")
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"--workers {options.workers}: is not 1 or more")
+    if options.objects == "any" and options.engine != "simulated":
+        raise ValueError("--objects any: the real engine reads the videos; add --engine simulated, or use --objects s3")
     if options.engine == "simulated":
-        return Simulated(seconds=options.seconds, detections=options.detections)
+        return Simulated(seconds=options.seconds, detections=options.detections), lambda: None
+    try:
+        from rekognition_local.engines.real import Workers
+    except ImportError as error:
+        raise ModelMissing(
+            f"The real engine is not installed: {install_command('faces')} does that. ({error}) "
+            "--engine simulated needs nothing more."
+        ) from error
     YUNET.path()  # better said now than by the first job
-    return Workers(aws_endpoint=options.aws_endpoint, region=options.region, count=options.workers)
+    workers = Workers(aws_endpoint=options.aws_endpoint, region=options.region, count=options.workers)
+    return workers, workers.warm
 
 
 def _announce(url: str, file: Path | None) -> None:
     if file:
         draft = file.with_name(file.name + ".new")
         draft.write_text(url + "\n")
-        draft.replace(file)  # whoever looks sees all of it or nothing
+        draft.replace(file)  # a reader sees all of it or nothing
     print(url, flush=True)
 
 
@@ -172,8 +188,20 @@ def _process_gone(pid: int) -> bool:
     return False
 
 
-if __name__ == "__main__":
+def _version() -> str:
+    try:
+        return importlib.metadata.version("rekognition-local")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed as a package)"
+
+
+def run() -> NoReturn:
+    """The command: main(), and the end of the process."""
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # not waiting for threads that wait for SNS or for a caller
+
+
+if __name__ == "__main__":
+    run()

@@ -61,7 +61,7 @@ class _Known(dict[str, object]):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence that refuses *word*: ``; did you mean 'x'?``, or the list of what would do."""
+    """The end of a sentence that refuses *word*: ``; did you mean 'x'?``, or the list of what is accepted."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -7,7 +7,7 @@
     GET  /_faults   the settings of faults.py;  PUT changes those it names
     POST /_inject   {"operation", "error_code", "times", "after", "carried_out", "status"}: scripted refusals
 
-Who calls is told by whoever stands in front (the emulator's port) in X-Localcloud-* headers. A direct call is taken for
+A proxy in front that checks IAM says who calls in X-Localcloud-* headers. A direct call is taken for
 the account that its access key names (12 digits), as moto and the emulator read keys, or for 000000000000.
 """
 
@@ -53,7 +53,7 @@ class Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_version = "localcloud-rekognition"
+    server_version = "rekognition-local"
     sys_version = ""
     wbufsize = -1  # headers and body leave in one piece
     disable_nagle_algorithm = True
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def caller_of(headers: Mapping[str, str] | Message) -> Caller:
-    """Who calls, from the headers of whoever stands in front, or from the signature's credential scope."""
+    """Who calls, from the headers of a proxy in front, or from the signature's credential scope."""
     signed = _CREDENTIAL.search(headers.get("Authorization") or "")
     key, region = signed.groups() if signed else ("", "us-east-1")
     account = headers.get("X-Localcloud-Account") or (key if re.fullmatch(r"\d{12}", key) else "000000000000")

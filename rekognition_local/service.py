@@ -44,7 +44,7 @@ MOST_RESULTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as far as whoever stands in front knows. ``None``: unknown, so not refused for it.
+    """Who calls, as far as is known. ``None``: unknown, so not refused for it.
 
     ``may_read``: may read the object named. ``may_pass_role``: may pass the NotificationChannel's role.
     """
@@ -74,7 +74,7 @@ class RekognitionVideo:
     """The service. Thread-safe. Its promises are listed in the package's docstring.
 
     *engine* does the jobs; *objects* is S3 (default: boto3's, found as boto3 finds it); *publish* is handed each
-    completion message when it is due (default: nobody is told); *clock* is in epoch seconds.
+    completion message when it is due (default: none is sent); *clock* is in epoch seconds.
     """
 
     def __init__(
@@ -365,7 +365,7 @@ class RekognitionVideo:
         return len(messages)
 
     def _send(self, notification: Notification) -> None:
-        """Publish, and swallow what goes wrong: on AWS, too, nobody is told."""
+        """Publish, and only log what goes wrong: AWS, too, tells the caller nothing."""
         result = "published"
         try:
             if self.publish:

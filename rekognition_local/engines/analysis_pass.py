@@ -1,6 +1,6 @@
-"""The real engines: one decode of a video, and everything that was asked of it looks on.
+"""The real engines: a video is decoded once, and the analyzers of all its jobs are shown every frame they need.
 
-``ANALYZERS`` is the list of what can look (analyzer.py), ``EXTRAS`` says which of it is installed on request only.
+``ANALYZERS`` lists the analyzers (analyzer.py), ``EXTRAS`` which of them need an extra beyond ``faces``.
 Celebrities are in neither: there is no engine for them.
 """
 
@@ -14,7 +14,7 @@ from typing import IO, Any, cast
 
 from rekognition_local.engines import UNREADABLE, Outcome
 from rekognition_local.engines.analyzer import Analyzer
-from rekognition_local.engines.models import ModelMissing
+from rekognition_local.engines.models import ModelMissing, install_command
 from rekognition_local.video import CannotAnalyse, Frame, Sample, Video
 
 #: analysis -> module:class. Imported when first asked for, so that an engine that isn't installed costs nothing.
@@ -26,7 +26,7 @@ ANALYZERS: dict[str, str] = {
     "label-detection": "rekognition_local.engines.labels:Labels",
     "content-moderation": "rekognition_local.engines.moderation:Moderation",
 }
-#: analysis -> the extra that installs what its engine needs (a group in pyproject.toml).
+#: analysis -> the extra that installs what its engine needs (pyproject.toml).
 EXTRAS: dict[str, str] = {
     "text-detection": "text",
     "face-search": "search",
@@ -37,29 +37,29 @@ EXTRAS: dict[str, str] = {
 
 @dataclass(slots=True)
 class Look:
-    """One job's part in looking at a video."""
+    """One job of an analysis pass: its parameters, its analyzer and the rows so far."""
 
     job_id: str
     analysis: str
     parameters: Mapping[str, Any]
     rows: list[bytes] = field(default_factory=list)
     failure: str | None = None
-    looker: Analyzer | None = None
+    analyzer: Analyzer | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def see(self, sample: Sample) -> None:
-        if self.looker:
-            self._add(self.looker.see, sample)
+        if self.analyzer:
+            self._add(self.analyzer.see, sample)
 
     def watch(self, frame: Frame) -> None:
-        if self.looker and self.looker.watches:
-            self._try(self.looker.watch, frame)
+        if self.analyzer and self.analyzer.watches:
+            self._try(self.analyzer.watch, frame)
 
     def finish(self, video: Video) -> None:
-        if self.looker:
-            self._add(self.looker.rows, video)
-        if self.looker:
-            self.extra = self._try(self.looker.extra, video) or {}
+        if self.analyzer:
+            self._add(self.analyzer.rows, video)
+        if self.analyzer:
+            self.extra = self._try(self.analyzer.extra, video) or {}
 
     def _add[T](self, look: Callable[[T], list[dict[str, Any]]], at: T) -> None:
         self.rows += [json.dumps(row, separators=(",", ":")).encode() for row in self._try(look, at) or ()]
@@ -72,7 +72,7 @@ class Look:
             return None
 
     def fail(self, why: str) -> None:
-        self.failure, self.looker, self.rows = why, None, []
+        self.failure, self.analyzer, self.rows = why, None, []
 
     def outcome(self, video: Mapping[str, Any]) -> Outcome:
         return Outcome(failure=self.failure) if self.failure else Outcome(self.rows, video, extra=self.extra)
@@ -83,17 +83,17 @@ def look_at(
 ) -> dict[str, Outcome]:
     """Decode *file* once for all *looks*. Never raises: what goes wrong is each job's outcome.
 
-    *progress* is told how much is done, 0..1, after each sample; *log* why AWS would say that a file is no video.
+    *progress* is told how much is done, 0..1, after each sample; *log* why a file can't be analysed.
     """
     for look in looks:
         try:
-            look.looker = _looker(look.analysis, look.parameters)
+            look.analyzer = _analyzer(look.analysis, look.parameters)
         except Exception as error:
             look.fail(str(error))
     metadata: dict[str, Any] = {}
     try:
         with Video(file) as video:
-            watchers = [look for look in looks if look.looker and look.looker.watches]
+            watchers = [look for look in looks if look.analyzer and look.analyzer.watches]
 
             def watch(frame: Frame) -> None:
                 for look in watchers:
@@ -113,7 +113,7 @@ def look_at(
     return {look.job_id: look.outcome(metadata) for look in looks}
 
 
-def _looker(analysis: str, parameters: Mapping[str, Any]) -> Analyzer:
+def _analyzer(analysis: str, parameters: Mapping[str, Any]) -> Analyzer:
     """Raises LookupError, ImportError or ModelMissing, with a text for a StatusMessage."""
     place = ANALYZERS.get(analysis)
     if place is None:
@@ -129,5 +129,5 @@ def _looker(analysis: str, parameters: Mapping[str, Any]) -> Analyzer:
 
 def how_to_install(analysis: str, why: Exception) -> str:
     """A StatusMessage for an analysis whose extra isn't installed."""
-    extra = EXTRAS[analysis]
-    return f"The local engine for {analysis} is not installed: make extras EXTRAS={extra} does that. ({why})"
+    command = install_command(EXTRAS[analysis])
+    return f"The local engine for {analysis} is not installed: {command} does that. ({why})"

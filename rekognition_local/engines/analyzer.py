@@ -1,4 +1,4 @@
-"""What looks at a video for one job."""
+"""The base of what analyses a video for one job."""
 
 from __future__ import annotations
 

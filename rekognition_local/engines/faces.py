@@ -36,10 +36,10 @@ THRESHOLD = 0.6  # for recall; 0.8 spares cartoons, and starts to cut real faces
 # Points of the mesh, by the side of the picture they are on when the face is upright.
 EYE_LEFT, EYE_RIGHT, FOREHEAD, CHIN = 33, 263, 10, 152
 LIP_UPPER, LIP_LOWER, MOUTH_LEFT, MOUTH_RIGHT = 13, 14, 61, 291
-MESH_SIDE = 192  # pixels, the net's input
+MESH_SIDE = 192  # pixels, the model's input
 MESH_PASSES = 3  # each crop is turned by what the pass before it found ...
 MESH_SETTLED = math.radians(1)  # ... until that is so little; two passes at least
-MESH_CONFIDENCE = 0.0  # logit of the net's own "there is a face here"
+MESH_CONFIDENCE = 0.0  # logit of the model's own "there is a face here"
 #: What the mesh shows for people who look straight ahead (the two portraits of the demo clip): taken off the pitch.
 LEVEL_PITCH = -10.0
 #: Gap of the lips over the width of the mouth: 0.62 shouting, 0.13-0.36 smiling with teeth, 0.02-0.07 shut.
@@ -56,7 +56,7 @@ class Face:
 
 
 class Faces(Analyzer):
-    """The looker for face-detection."""
+    """The analyzer for face-detection."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         """Raises ModelMissing."""
@@ -146,9 +146,9 @@ class Faces(Analyzer):
             ]
         )
         crop = cv2.warpAffine(picture, out, (MESH_SIDE, MESH_SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        net = self._mesh
-        net.setInput(cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True))
-        outputs = net.forward(net.getUnconnectedOutLayersNames())
+        mesh = self._mesh
+        mesh.setInput(cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True))
+        outputs = mesh.forward(mesh.getUnconnectedOutLayersNames())
         flat = max(outputs, key=np.size).reshape(-1, 3).astype(np.float64)
         if float(min(outputs, key=np.size).ravel()[0]) < MESH_CONFIDENCE:
             return None

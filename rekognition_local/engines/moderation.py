@@ -16,23 +16,23 @@ import numpy as np
 
 from rekognition_local.engines.analyzer import Analyzer
 from rekognition_local.engines.models import OPEN_NSFW
-from rekognition_local.engines.onnx_session import Net
+from rekognition_local.engines.onnx_session import OnnxSession
 from rekognition_local.video import Picture, Sample
 
 LABEL = "Explicit"
-#: The net was trained on the middle 224 pixels of pictures of 256×256 that had been JPEGs, less these means (BGR).
+#: The model was trained on the middle 224 pixels of pictures of 256×256 that had been JPEGs, less these means (BGR).
 WHOLE, MIDDLE = 256, 224
 MEAN = (104, 117, 123)
 
 
 class Moderation(Analyzer):
-    """The looker for content-moderation."""
+    """The analyzer for content-moderation."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         """Raises ModelMissing."""
         cv2.setNumThreads(1)
         self._least = parameters.get("MinConfidence", 50)
-        self._net = Net(OPEN_NSFW.path(), ["4195"])
+        self._session = OnnxSession(OPEN_NSFW.path(), ["4195"])
 
     def see(self, sample: Sample) -> list[dict[str, Any]]:
         confidence = round(self.score(sample.picture()) * 100, 4)
@@ -48,5 +48,5 @@ class Moderation(Analyzer):
         edge = (WHOLE - MIDDLE) // 2
         whole: Any = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
         middle = whole[edge : edge + MIDDLE, edge : edge + MIDDLE]
-        (scores,) = self._net.run((middle - np.array(MEAN, np.float32))[None].astype(np.float32))
+        (scores,) = self._session.run((middle - np.array(MEAN, np.float32))[None].astype(np.float32))
         return float(scores[0, 1])

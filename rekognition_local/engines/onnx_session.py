@@ -1,6 +1,6 @@
 """Runs an ONNX file: by onnxruntime where the text extra has brought it, else by OpenCV.
 
-The same numbers come out (to 1e-4 on our nets); onnxruntime is three to four times as fast, and 80 MB.
+The same numbers come out (to 1e-4 on the models used here); onnxruntime is three to four times as fast, and 80 MB.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 
 
-class Net:
+class OnnxSession:
     """One input, the *outputs* named. On one thread: jobs run beside each other, a process each."""
 
     def __init__(self, file: Path, outputs: Sequence[str]) -> None:
         self._outputs = list(outputs)
         self._session = _session(file)
-        self._net: Any = None if self._session else cv2.dnn.readNetFromONNX(str(file))
+        self._opencv: Any = None if self._session else cv2.dnn.readNetFromONNX(str(file))
 
     def run(self, values: Values) -> list[Values]:
         if self._session:
             results = self._session.run(self._outputs, {self._session.get_inputs()[0].name: values})
         else:
-            self._net.setInput(values)
-            results = self._net.forward(self._outputs)
+            self._opencv.setInput(values)
+            results = self._opencv.forward(self._outputs)
         return [np.asarray(result, np.float32) for result in results]
 
 

@@ -1,9 +1,9 @@
-"""Engines that look at the video: in processes beside the server, or in this one for tests.
+"""Engines that analyse the video: in processes beside the server, or in this one for tests.
 
 A worker process is a child with a pipe at either end. It ends when its standard input closes, so nothing that happens
 to the server leaves one behind; the video it works on is a file without a name, so nothing leaves that behind either.
 
-Jobs that wait for a worker and are of the same object are looked at together, with one decode.
+Jobs that wait for a worker and are of the same object are analysed together, with one decode.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from rekognition_local.engines.models import ModelMissing
 
 log = logging.getLogger("rekognition_local")
 
-ROOT = Path(__file__).resolve().parents[2]
+#: The folder that holds the package: a worker finds it there, installed or not.
+IMPORT_ROOT = Path(__file__).resolve().parents[2]
 #: A worker that dies (killed, out of memory, a decoder's crash) takes its video to another one, this often in all.
 ATTEMPTS = 2
 WORKER_DIED = "Internal server error"
@@ -140,7 +141,7 @@ class Workers:
         with self._change:
             if self._closed:
                 return None
-            process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+            process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=IMPORT_ROOT)
             self._processes.add(process)
             return process
 

@@ -69,7 +69,7 @@ class Comparer:
 
 @dataclass(slots=True)
 class Track:
-    """Somebody who was seen: where, when and how they looked last."""
+    """A person seen before: the face's vector, box and time of the last sample."""
 
     index: int
     vector: Vector
@@ -78,7 +78,7 @@ class Track:
 
 
 class Search(Analyzer):
-    """The looker for face-search."""
+    """The analyzer for face-search."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         """Raises ModelMissing."""
@@ -106,7 +106,7 @@ class Search(Analyzer):
         return matches(self._known, alike(vector, self._vectors), self._least)
 
     def _indexes(self, found: Sequence[Face], vectors: Sequence[Vector], millis: int) -> list[int]:
-        """Who each face is: the likest pairs of a face and somebody seen before, then new people."""
+        """Who each face is: the most similar pairs of a face and a person seen before, then new people."""
         pairs = sorted(
             ((float(track.vector @ vector), at, track) for track in self._tracks for at, vector in enumerate(vectors)),
             key=lambda pair: -pair[0],
@@ -142,7 +142,7 @@ def alike(vector: Sequence[float] | Vector, others: Sequence[Sequence[float]] | 
     return [similarity(float(cosine)) for cosine in cosines]
 
 
-_one_at_a_time = threading.Lock()  # OpenCV's nets keep what they work on
+_one_at_a_time = threading.Lock()  # OpenCV's models keep what they work on
 
 
 @functools.cache

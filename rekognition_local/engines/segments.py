@@ -49,7 +49,7 @@ class Stretch:
 
 
 class Segments(Analyzer):
-    """The looker for segment-detection."""
+    """The analyzer for segment-detection."""
 
     watches = True
 

@@ -27,7 +27,7 @@ Corners = Sequence[Sequence[float]]
 
 
 class Text(Analyzer):
-    """The looker for text-detection."""
+    """The analyzer for text-detection."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         """Raises ImportError where the extra isn't installed."""

@@ -4,7 +4,7 @@ In: a line of JSON per video, ``{"source": {bucket, name, version}, "jobs": [{jo
 Out: lines of JSON. ``{"progress": 0..1}`` now and then; per job ``{"job_id", "video", "failure", "extra", "rows": n}``
 and then n lines, a row each.
 
-It ends when its standard input does, also in the middle of a video: whoever started it is gone then.
+It ends when its standard input does, also in the middle of a video: the server that started it is gone then.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ import pytest
 from cli.core.errors import WrongUse
 from cli.core.stack import Stack
 from cli.ingest.upload import MIB, has_etag, plan
-from tests import videos
 from tests.cli.conftest import Said
 from tests.fake_aws import World
+from tests.rekognition_local import videos
 
 Typed = Callable[..., Said]
 EXTENSIONS = (".mp4", ".mov")

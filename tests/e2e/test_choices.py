@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from localcloud.cloud import LocalCloud
 from queries.laptop import mirror, run
-from tests import videos
 from tests.e2e.conftest import Deployed
+from tests.rekognition_local import videos
 
 SCHEMAS = Path(__file__).parent.parent.parent / "schemas"
 ROUTES = '[{"prefix": "ads/", "analyses": {"content-moderation": {"MinConfidence": 70}, "text-detection": {}}}]'

@@ -15,8 +15,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambdas.model.events import ask_again
-from tests import videos
 from tests.e2e.conftest import Deployed
+from tests.rekognition_local import videos
 
 PROGRAM = Path(sys.executable).parent / "rekognition-batch"
 AWS = Path(sys.executable).parent / "aws"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from lambdas.logic.results import result_key
-from tests import videos
 from tests.e2e.conftest import Deployed
+from tests.rekognition_local import videos
 
 CLIP = videos.CLIP
 UNSUPPORTED = "Unsupported codec/format."

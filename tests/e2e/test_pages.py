@@ -8,10 +8,10 @@ from playwright.sync_api import expect
 from cli.core.stack import Stack
 from cli.pages.backend import StackBackend
 from cli.pages.server import Site
-from tests import videos
 from tests.browser import Tab, chromium, tab
 from tests.cli.pages.test_overview_page import drop
 from tests.e2e.conftest import Deployed
+from tests.rekognition_local import videos
 
 __all__ = ["chromium", "tab"]  # fixtures
 

@@ -1,6 +1,6 @@
 """Programs written for AWS, as AWS's own pages show them, run unchanged in the local cloud, with IAM.
 
-The AWS CLI and the JavaScript SDK are clients in tests/localcloud/test_rekognition_server.py.
+The AWS CLI and the JavaScript SDK are clients in tests/rekognition_local/test_server.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from localcloud.cloud import LocalCloud
-from tests import videos
+from tests.rekognition_local import videos
 
 HERE = Path(__file__).parent
 MANAGED = "arn:aws:iam::aws:policy/"

@@ -2,10 +2,8 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +11,9 @@ import pytest
 
 from localcloud import ports
 from rekognition_local import clients
+from tests.rekognition_local.endpoint_process import Endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Endpoint:
-    """A running ``python -m rekognition_local``."""
-
-    def __init__(self, aws: str, folder: Path, *options: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self.url_file = folder / "url"
-        self.log = folder / "log"
-        command = [sys.executable, "-m", "rekognition_local", "--aws-endpoint", aws, "--exit-with-stdin"]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*command, "--url-file", str(self.url_file), *options],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=ROOT,
-                env=os.environ | {"TMPDIR": str(folder)},
-            )
-        assert self.process.stdout
-        self.url = self.process.stdout.readline().decode().strip()
-        assert self.url, self.log.read_text()
-
-    def client(self) -> Any:
-        return clients.maker(self.url, "us-east-1")("rekognition")
-
-    def __enter__(self) -> "Endpoint":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.communicate()  # closes its standard input, and sees it end
 
 
 @pytest.fixture(scope="session")
@@ -84,25 +51,14 @@ def aws(emulator: str) -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
-def videos_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where tests/videos.py puts what it makes; once per run."""
-    return tmp_path_factory.mktemp("videos")
-
-
-@pytest.fixture(scope="session")
 def bucket(aws: Callable[[str], Any]) -> str:
     aws("s3").create_bucket(Bucket="videos")
     return "videos"
 
 
 @pytest.fixture(scope="session")
-def start_endpoint(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Endpoint]]:
-    """A function that starts an endpoint with options; all of them end with the run."""
-    with ExitStack() as stack:
-        yield lambda *options: stack.enter_context(Endpoint(emulator, tmp_path_factory.mktemp("endpoint"), *options))
-
-
-@pytest.fixture(scope="session")
-def real(start_endpoint: Callable[..., Endpoint]) -> Endpoint:
-    """An endpoint that looks at videos. Rates are off: tests poll."""
-    return start_endpoint("--start-per-second", "none", "--get-per-second", "none")
+def real(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """An endpoint that analyses videos. Rates are off: tests poll."""
+    folder = tmp_path_factory.mktemp("endpoint")
+    with Endpoint(emulator, folder, "--start-per-second", "none", "--get-per-second", "none") as endpoint:
+        yield endpoint

@@ -5,7 +5,7 @@ from typing import Any
 
 from rekognition_local import AnyObject, Caller, Faults, Notification, RekognitionVideo, Simulated
 from rekognition_local.catalogue import BY_NAME
-from tests.localcloud.shape_check import check_answer, check_error
+from tests.rekognition_local.shape_check import check_answer, check_error
 
 BUCKET, KEY = "videos", "in/clip 1.mp4"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:finished"
@@ -19,7 +19,7 @@ NEEDED: dict[str, dict[str, Any]] = {name: {} for name in BY_NAME} | {
 }
 
 
-class Desk:
+class ServiceHarness:
     """Every answer that passes here is checked against the service model."""
 
     def __init__(

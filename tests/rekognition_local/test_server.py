@@ -19,9 +19,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rekognition_local import clients
-from tests import videos
-from tests.localcloud.conftest import ROOT, Endpoint
+from tests.rekognition_local import videos
+from tests.rekognition_local.endpoint_process import IMPORT_ROOT, Endpoint
 
+AWS_CLI = Path(sys.executable).with_name("aws")
 ONE, BOTH, OTHER = (0, 467, 967, 1468, 1968), (2469, 2969, 3470, 3970), (5472, 5972, 6473, 6973)
 CLIP_FACES = dict.fromkeys(ONE, 1) | dict.fromkeys(BOTH, 2) | dict.fromkeys(OTHER, 1)  # and at 4471 and 4971 nobody
 
@@ -197,9 +198,10 @@ def test_a_worker_that_is_killed_is_replaced_and_its_video_looked_at_again(
 # Who asks.
 
 
+@pytest.mark.skipif(not AWS_CLI.exists(), reason="needs the AWS CLI in this environment: pip install awscli")
 def test_the_aws_cli_cannot_tell(real: Endpoint, s3: Any, bucket: str) -> None:
     def aws(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [ROOT / ".venv/bin/aws", "--endpoint-url", real.url, "rekognition", *arguments]
+        command = [AWS_CLI, "--endpoint-url", real.url, "rekognition", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     started = aws("start-face-detection", "--video", f"S3Object={{Bucket={bucket},Name=clip.mp4}}", "--job-tag", "cli")
@@ -212,8 +214,12 @@ def test_the_aws_cli_cannot_tell(real: Endpoint, s3: Any, bucket: str) -> None:
     assert "An error occurred (ResourceNotFoundException) when calling the GetFaceDetection operation" in refused.stderr
 
 
+@pytest.mark.skipif(
+    not any((folder / "node_modules/@aws-sdk/client-rekognition").exists() for folder in Path(__file__).parents),
+    reason="needs the AWS SDK for JavaScript: npm install @aws-sdk/client-rekognition",
+)
 def test_the_javascript_sdk_cannot_tell(real: Endpoint, s3: Any, bucket: str) -> None:
-    command = ["node", ROOT / "tests/localcloud/get_faces.mjs", real.url, bucket, "clip.mp4"]
+    command = ["node", Path(__file__).with_name("get_faces.mjs"), real.url, bucket, "clip.mp4"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert run.returncode == 0, run.stderr
@@ -288,13 +294,43 @@ def test_faults_can_be_given_as_options(start_endpoint: Callable[..., Endpoint])
         (["--notify-dropped", "2"], "notify_dropped=2: is not a fraction from 0 to 1"),
         (["--max-running", "many"], "max_running='many': is not a whole number of 0 or more"),
         (["--seconds", "-1"], "--seconds -1.0: is not 0 or more"),
+        (
+            ["--engine", "real", "--objects", "any"],
+            "--objects any: the real engine reads the videos; add --engine simulated, or use --objects s3",
+        ),
     ],
 )
 def test_an_option_that_makes_no_sense_ends_it_with_a_sentence(options: list[str], says: str) -> None:
     command = [sys.executable, "-m", "rekognition_local", "--engine", "simulated", *options]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=IMPORT_ROOT)
 
     assert (run.returncode, run.stdout, run.stderr.strip()) == (2, "", says)
+
+
+def test_without_s3_every_video_is_taken_as_being_there(start_endpoint: Callable[..., Endpoint]) -> None:
+    client = start_endpoint("--engine", "simulated", "--seconds", "0", "--objects", "any").client()
+
+    job = client.start_face_detection(Video=place("no-such-bucket", "no such key.mp4"))["JobId"]
+
+    assert client.get_face_detection(JobId=job)["JobStatus"] == "SUCCEEDED"
+
+
+def test_the_real_engine_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
+    """A stand-in for PyAV that can't be imported."""
+    (tmp_path / "av.py").write_text("raise ImportError('no av here')")
+    path = os.pathsep.join([str(tmp_path), str(IMPORT_ROOT)])
+    run = subprocess.run(
+        [sys.executable, "-m", "rekognition_local"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+
+    assert run.returncode == 2
+    assert (
+        "The real engine is not installed: pip install 'rekognition-local[faces]' does that. (no av here)" in run.stderr
+    )
 
 
 def test_a_refusal_can_be_scripted_over_http(simulated: Endpoint) -> None:

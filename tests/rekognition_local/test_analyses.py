@@ -10,25 +10,25 @@ from rekognition_local import Simulated
 from rekognition_local.catalogue import ANALYSES, BY_NAME, MODEL_VERSION, Analysis
 from rekognition_local.engines import Outcome, Planned
 from rekognition_local.shapes import service_model
-from tests.localcloud.desk import CHANNEL, NEEDED, Desk, video
+from tests.rekognition_local.service_harness import CHANNEL, NEEDED, ServiceHarness, video
 
 EVERY = [analysis.name for analysis in ANALYSES]
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return with_people(Desk(detections=300))
+def harness() -> ServiceHarness:
+    return with_people(ServiceHarness(detections=300))
 
 
-def with_people(desk: Desk) -> Desk:
-    desk.good("CreateCollection", CollectionId="people")
-    return desk
+def with_people(harness: ServiceHarness) -> ServiceHarness:
+    harness.good("CreateCollection", CollectionId="people")
+    return harness
 
 
-def done(desk: Desk, analysis: str, **parameters: Any) -> str:
+def done(harness: ServiceHarness, analysis: str, **parameters: Any) -> str:
     """A job that has ended."""
-    job = desk.start(analysis=analysis, **parameters)
-    desk.wait(10)
+    job = harness.start(analysis=analysis, **parameters)
+    harness.wait(10)
     return job
 
 
@@ -67,36 +67,36 @@ def test_the_catalogue_says_what_the_service_model_says(analysis: Analysis) -> N
 
 
 @pytest.mark.parametrize("analysis", EVERY)
-def test_every_job_has_all_its_rows_in_pages_that_the_model_allows(desk: Desk, analysis: str) -> None:
-    job = desk.start(analysis=analysis, JobTag="tag", NotificationChannel=CHANNEL)
+def test_every_job_has_all_its_rows_in_pages_that_the_model_allows(harness: ServiceHarness, analysis: str) -> None:
+    job = harness.start(analysis=analysis, JobTag="tag", NotificationChannel=CHANNEL)
 
-    before = desk.get(job, analysis)
-    desk.wait(10)
-    first = desk.get(job, analysis, MaxResults=70)
-    rows = desk.rows(job, analysis, MaxResults=70)
+    before = harness.get(job, analysis)
+    harness.wait(10)
+    first = harness.get(job, analysis, MaxResults=70)
+    rows = harness.rows(job, analysis, MaxResults=70)
 
     assert (before["JobStatus"], before[BY_NAME[analysis].rows]) == ("IN_PROGRESS", [])
     assert (first["JobStatus"], len(first[BY_NAME[analysis].rows]), first["JobTag"]) == ("SUCCEEDED", 70, "tag")
     assert len(rows) == 300
     assert len({json.dumps(row) for row in rows}) == 300
-    assert desk.messages()[0]["API"] == BY_NAME[analysis].start
+    assert harness.messages()[0]["API"] == BY_NAME[analysis].start
 
 
 @pytest.mark.parametrize("analysis", EVERY)
 def test_what_is_simulated_is_the_same_every_time(analysis: str) -> None:
     def run() -> list[dict[str, Any]]:
-        desk = with_people(Desk(detections=300))
-        return desk.rows(done(desk, analysis), analysis)
+        harness = with_people(ServiceHarness(detections=300))
+        return harness.rows(done(harness, analysis), analysis)
 
     assert run() == run()
 
 
 @pytest.mark.parametrize("analysis", EVERY)
 def test_a_million_rows_fit_into_six_hours_and_take_no_memory(analysis: str) -> None:
-    desk = with_people(Desk(detections=1_000_000))
-    job = done(desk, analysis)
+    harness = with_people(ServiceHarness(detections=1_000_000))
+    job = done(harness, analysis)
 
-    page = desk.get(job, analysis)
+    page = harness.get(job, analysis)
 
     metadata = page["VideoMetadata"][0] if BY_NAME[analysis].metadata_is_list else page["VideoMetadata"]
     assert len(page[BY_NAME[analysis].rows]) == 1000
@@ -105,45 +105,45 @@ def test_a_million_rows_fit_into_six_hours_and_take_no_memory(analysis: str) -> 
 
 
 @pytest.mark.parametrize("analysis", [name for name in EVERY if name != "segment-detection"])
-def test_rows_come_in_the_order_of_time(desk: Desk, analysis: str) -> None:
-    times = [row["Timestamp"] for row in desk.rows(done(desk, analysis), analysis)]
+def test_rows_come_in_the_order_of_time(harness: ServiceHarness, analysis: str) -> None:
+    times = [row["Timestamp"] for row in harness.rows(done(harness, analysis), analysis)]
 
     assert times == sorted(times)
 
 
 @pytest.mark.parametrize("analysis", EVERY)
-def test_a_job_is_known_to_its_own_get_alone(desk: Desk, analysis: str) -> None:
-    job = done(desk, analysis)
+def test_a_job_is_known_to_its_own_get_alone(harness: ServiceHarness, analysis: str) -> None:
+    job = done(harness, analysis)
 
     for other in ANALYSES:
         expected = "ok" if other.name == analysis else "ResourceNotFoundException"
-        assert desk.code(other.get, {"JobId": job}) == expected
+        assert harness.code(other.get, {"JobId": job}) == expected
 
 
-def test_one_token_under_two_operations_is_two_jobs(desk: Desk) -> None:
-    jobs = {analysis: desk.start(analysis=analysis, ClientRequestToken="once") for analysis in EVERY}
-    again = {analysis: desk.start(analysis=analysis, ClientRequestToken="once") for analysis in EVERY}
+def test_one_token_under_two_operations_is_two_jobs(harness: ServiceHarness) -> None:
+    jobs = {analysis: harness.start(analysis=analysis, ClientRequestToken="once") for analysis in EVERY}
+    again = {analysis: harness.start(analysis=analysis, ClientRequestToken="once") for analysis in EVERY}
 
     assert jobs == again
     assert len(set(jobs.values())) == 7
 
 
-def test_all_analyses_share_the_slots(desk: Desk) -> None:
-    desk.service.set_faults({"max_running": 2})
-    desk.start(analysis="label-detection")
-    desk.start(analysis="text-detection")
+def test_all_analyses_share_the_slots(harness: ServiceHarness) -> None:
+    harness.service.set_faults({"max_running": 2})
+    harness.start(analysis="label-detection")
+    harness.start(analysis="text-detection")
 
-    code, _ = desk.refusal("StartSegmentDetection", {"Video": video(), "SegmentTypes": ["SHOT"]})
+    code, _ = harness.refusal("StartSegmentDetection", {"Video": video(), "SegmentTypes": ["SHOT"]})
 
     assert code == "LimitExceededException"
 
 
 def test_each_start_has_a_rate_of_its_own() -> None:
-    desk = Desk()
-    desk.service.set_faults({"start_per_second": 1})
+    harness = ServiceHarness()
+    harness.service.set_faults({"start_per_second": 1})
 
     codes = [
-        desk.code(operation, {"Video": video()}) for operation in ("StartLabelDetection", "StartTextDetection") * 2
+        harness.code(operation, {"Video": video()}) for operation in ("StartLabelDetection", "StartTextDetection") * 2
     ]
 
     assert codes == ["ok", "ok", *["ProvisionedThroughputExceededException"] * 2]
@@ -169,8 +169,10 @@ def test_each_start_has_a_rate_of_its_own() -> None:
         ("StartSegmentDetection", {"SegmentTypes": ["SHOT"], "Filters": {"ShotFilter": {"MinSegmentConfidence": 49}}}),
     ],
 )
-def test_a_start_out_of_bounds_is_an_invalid_parameter(desk: Desk, operation: str, parameters: dict) -> None:
-    code, _ = desk.refusal(operation, {"Video": video()} | parameters)
+def test_a_start_out_of_bounds_is_an_invalid_parameter(
+    harness: ServiceHarness, operation: str, parameters: dict
+) -> None:
+    code, _ = harness.refusal(operation, {"Video": video()} | parameters)
 
     assert code == "InvalidParameterException"
 
@@ -186,9 +188,9 @@ def test_a_start_out_of_bounds_is_an_invalid_parameter(desk: Desk, operation: st
     ],
 )
 def test_an_order_the_operation_does_not_have_is_an_invalid_parameter(
-    desk: Desk, operation: str, parameters: dict
+    harness: ServiceHarness, operation: str, parameters: dict
 ) -> None:
-    assert desk.refusal(operation, {"JobId": "job"} | parameters)[0] == "InvalidParameterException"
+    assert harness.refusal(operation, {"JobId": "job"} | parameters)[0] == "InvalidParameterException"
 
 
 @pytest.mark.parametrize(
@@ -199,10 +201,10 @@ def test_an_order_the_operation_does_not_have_is_an_invalid_parameter(
         ("text-detection", "TextModelVersion"),
     ],
 )
-def test_the_models_version_says_that_it_is_local(desk: Desk, analysis: str, member: str) -> None:
-    job = desk.start(analysis=analysis)
+def test_the_models_version_says_that_it_is_local(harness: ServiceHarness, analysis: str, member: str) -> None:
+    job = harness.start(analysis=analysis)
 
-    assert desk.get(job, analysis)[member] == MODEL_VERSION == "local-1"
+    assert harness.get(job, analysis)[member] == MODEL_VERSION == "local-1"
 
 
 # Orders.
@@ -224,54 +226,56 @@ LABELLED = [("label-detection", "Label", label), ("content-moderation", "Moderat
 
 @pytest.mark.parametrize(("analysis", "item", "make"), LABELLED)
 def test_by_name_rows_stand_by_name_then_confidence(analysis: str, item: str, make) -> None:
-    desk = Desk(engine=Says(*(make(*seen) for seen in SEEN)))
-    job = desk.start(analysis=analysis)
+    harness = ServiceHarness(engine=Says(*(make(*seen) for seen in SEEN)))
+    job = harness.start(analysis=analysis)
 
-    rows = desk.rows(job, analysis, SortBy="NAME")
+    rows = harness.rows(job, analysis, SortBy="NAME")
 
     order = [(row[item]["Name"], row[item]["Confidence"], row["Timestamp"]) for row in rows]
     assert order == [("Car", 95, 500), ("Car", 80, 0), ("Car", 80, 1000), ("Person", 90, 0), ("Person", 60, 500)]
 
 
-def test_by_id_a_celebritys_moments_stand_together(desk: Desk) -> None:
-    job = done(desk, "celebrity-recognition")
+def test_by_id_a_celebritys_moments_stand_together(harness: ServiceHarness) -> None:
+    job = done(harness, "celebrity-recognition")
 
-    by_time = desk.rows(job, "celebrity-recognition")
-    by_id = desk.rows(job, "celebrity-recognition", SortBy="ID", MaxResults=7)
+    by_time = harness.rows(job, "celebrity-recognition")
+    by_id = harness.rows(job, "celebrity-recognition", SortBy="ID", MaxResults=7)
 
     assert by_id == sorted(by_time, key=lambda row: (row["Celebrity"]["Id"], row["Timestamp"]))
-    assert by_id != by_time == desk.rows(job, "celebrity-recognition", SortBy="TIMESTAMP")
+    assert by_id != by_time == harness.rows(job, "celebrity-recognition", SortBy="TIMESTAMP")
 
 
-def test_by_index_a_persons_moments_stand_together(desk: Desk) -> None:
-    job = done(desk, "face-search")
+def test_by_index_a_persons_moments_stand_together(harness: ServiceHarness) -> None:
+    job = done(harness, "face-search")
 
-    by_time = desk.rows(job, "face-search")
-    by_index = desk.rows(job, "face-search", SortBy="INDEX", MaxResults=7)
+    by_time = harness.rows(job, "face-search")
+    by_index = harness.rows(job, "face-search", SortBy="INDEX", MaxResults=7)
 
     assert by_index == sorted(by_time, key=lambda row: (row["Person"]["Index"], row["Timestamp"]))
 
 
 @pytest.mark.parametrize("analysis", ["label-detection", "content-moderation"])
-def test_a_page_token_is_good_for_the_order_and_aggregation_it_was_issued_for(desk: Desk, analysis: str) -> None:
-    job = done(desk, analysis)
+def test_a_page_token_is_good_for_the_order_and_aggregation_it_was_issued_for(
+    harness: ServiceHarness, analysis: str
+) -> None:
+    job = done(harness, analysis)
     operation = BY_NAME[analysis].get
-    token = desk.get(job, analysis, MaxResults=5)["NextToken"]
+    token = harness.get(job, analysis, MaxResults=5)["NextToken"]
 
     def code(**asked: str) -> str:
-        return desk.code(operation, {"JobId": job, "NextToken": token} | asked)
+        return harness.code(operation, {"JobId": job, "NextToken": token} | asked)
 
     assert code() == code(SortBy="TIMESTAMP", AggregateBy="TIMESTAMPS") == "ok"
     assert code(SortBy="NAME") == code(AggregateBy="SEGMENTS") == "InvalidPaginationTokenException"
 
 
-def test_faces_and_text_know_no_order_to_ask_for(desk: Desk) -> None:
+def test_faces_and_text_know_no_order_to_ask_for(harness: ServiceHarness) -> None:
     for analysis in ("face-detection", "text-detection", "segment-detection"):
-        job = done(desk, analysis)
+        job = done(harness, analysis)
 
-        answer = desk.get(job, analysis, SortBy="NAME", AggregateBy="SEGMENTS")
+        answer = harness.get(job, analysis, SortBy="NAME", AggregateBy="SEGMENTS")
 
-        assert answer == desk.get(job, analysis)
+        assert answer == harness.get(job, analysis)
         assert "GetRequestMetadata" not in answer
 
 
@@ -282,10 +286,10 @@ def test_faces_and_text_know_no_order_to_ask_for(desk: Desk) -> None:
 def test_segments_are_stretches_in_which_a_label_was_seen_continuously(analysis: str, item: str, make) -> None:
     times = {"Car": [0, 467, 967, 5005], "Person": [967, 1968, 4504]}
     seen = sorted((millis, name, 70 + millis / 1000) for name, those in times.items() for millis in those)
-    desk = Desk(engine=Says(*(make(*one) for one in seen)))
-    job = desk.start(analysis=analysis)
+    harness = ServiceHarness(engine=Says(*(make(*one) for one in seen)))
+    job = harness.start(analysis=analysis)
 
-    rows = desk.rows(job, analysis, AggregateBy="SEGMENTS")
+    rows = harness.rows(job, analysis, AggregateBy="SEGMENTS")
 
     found = [(row[item]["Name"], row["StartTimestampMillis"], row["EndTimestampMillis"]) for row in rows]
     # One missed sample is bridged (967 to 1968), two are not.
@@ -298,10 +302,10 @@ def test_segments_are_stretches_in_which_a_label_was_seen_continuously(analysis:
 
 @pytest.mark.parametrize(("analysis", "item", "make"), LABELLED)
 def test_segments_can_stand_by_name_too(analysis: str, item: str, make) -> None:
-    desk = Desk(engine=Says(*(make(*seen) for seen in SEEN), make(9000, "Car", 99.0)))
-    job = desk.start(analysis=analysis)
+    harness = ServiceHarness(engine=Says(*(make(*seen) for seen in SEEN), make(9000, "Car", 99.0)))
+    job = harness.start(analysis=analysis)
 
-    answer = desk.get(job, analysis, AggregateBy="SEGMENTS", SortBy="NAME")
+    answer = harness.get(job, analysis, AggregateBy="SEGMENTS", SortBy="NAME")
 
     rows = answer[BY_NAME[analysis].rows]
     assert [(row[item]["Name"], row["Timestamp"]) for row in rows] == [("Car", 9000), ("Car", 0), ("Person", 0)]
@@ -309,20 +313,22 @@ def test_segments_can_stand_by_name_too(analysis: str, item: str, make) -> None:
 
 
 @pytest.mark.parametrize(("analysis", "item", "make"), LABELLED)
-def test_by_timestamps_a_row_has_a_time_and_no_duration(desk: Desk, analysis: str, item: str, make) -> None:
-    job = done(desk, analysis)
+def test_by_timestamps_a_row_has_a_time_and_no_duration(
+    harness: ServiceHarness, analysis: str, item: str, make
+) -> None:
+    job = done(harness, analysis)
 
-    answer = desk.get(job, analysis)
+    answer = harness.get(job, analysis)
 
     assert answer["GetRequestMetadata"] == {"SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}
     assert not any("DurationMillis" in row for row in answer[BY_NAME[analysis].rows])
 
 
-def test_segments_are_paged_like_everything_else(desk: Desk) -> None:
-    job = done(desk, "label-detection")
+def test_segments_are_paged_like_everything_else(harness: ServiceHarness) -> None:
+    job = done(harness, "label-detection")
 
-    whole = desk.rows(job, "label-detection", AggregateBy="SEGMENTS")
-    in_pages = desk.rows(job, "label-detection", AggregateBy="SEGMENTS", MaxResults=4)
+    whole = harness.rows(job, "label-detection", AggregateBy="SEGMENTS")
+    in_pages = harness.rows(job, "label-detection", AggregateBy="SEGMENTS", MaxResults=4)
 
     assert whole == in_pages
     assert 10 < len(whole) < 100
@@ -331,9 +337,11 @@ def test_segments_are_paged_like_everything_else(desk: Desk) -> None:
 # Labels.
 
 
-def test_what_a_label_descends_from_is_a_label_too(desk: Desk) -> None:
+def test_what_a_label_descends_from_is_a_label_too(harness: ServiceHarness) -> None:
     moments: dict[int, set[str]] = {}
-    labels = [(row["Timestamp"], row["Label"]) for row in desk.rows(done(desk, "label-detection"), "label-detection")]
+    labels = [
+        (row["Timestamp"], row["Label"]) for row in harness.rows(done(harness, "label-detection"), "label-detection")
+    ]
     for millis, found in labels:
         moments.setdefault(millis, set()).add(found["Name"])
 
@@ -345,8 +353,8 @@ def test_what_a_label_descends_from_is_a_label_too(desk: Desk) -> None:
 
 
 def simulated_labels(**parameters: Any) -> list[dict[str, Any]]:
-    desk = Desk(detections=1500)
-    return [row["Label"] for row in desk.rows(done(desk, "label-detection", **parameters), "label-detection")]
+    harness = ServiceHarness(detections=1500)
+    return [row["Label"] for row in harness.rows(done(harness, "label-detection", **parameters), "label-detection")]
 
 
 def general(**filters: list[str]) -> dict[str, Any]:
@@ -380,8 +388,8 @@ def test_no_label_is_less_sure_than_asked_for(least: float) -> None:
 # Text.
 
 
-def test_words_belong_to_lines_of_their_frame(desk: Desk) -> None:
-    rows = desk.rows(done(desk, "text-detection"), "text-detection")
+def test_words_belong_to_lines_of_their_frame(harness: ServiceHarness) -> None:
+    rows = harness.rows(done(harness, "text-detection"), "text-detection")
     frames: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         frames.setdefault(row["Timestamp"], []).append(row["TextDetection"])
@@ -400,8 +408,8 @@ def test_words_belong_to_lines_of_their_frame(desk: Desk) -> None:
 # People.
 
 
-def test_people_without_a_match_have_no_face_matches(desk: Desk) -> None:
-    rows = desk.rows(done(desk, "face-search", FaceMatchThreshold=95), "face-search")
+def test_people_without_a_match_have_no_face_matches(harness: ServiceHarness) -> None:
+    rows = harness.rows(done(harness, "face-search", FaceMatchThreshold=95), "face-search")
 
     matches = [row.get("FaceMatches") for row in rows]
     assert None in matches
@@ -411,16 +419,16 @@ def test_people_without_a_match_have_no_face_matches(desk: Desk) -> None:
     assert all(found == sorted(found, reverse=True) and found[-1] >= 95 for found in similar)
 
 
-def test_a_search_in_a_collection_that_is_not_there_is_refused(desk: Desk) -> None:
-    code, message = desk.refusal("StartFaceSearch", {"Video": video(), "CollectionId": "nobody"})
+def test_a_search_in_a_collection_that_is_not_there_is_refused(harness: ServiceHarness) -> None:
+    code, message = harness.refusal("StartFaceSearch", {"Video": video(), "CollectionId": "nobody"})
 
     assert (code, message) == ("ResourceNotFoundException", "The collection id: nobody does not exist")
 
 
-def test_a_simulated_search_finds_faces_of_the_collection(desk: Desk) -> None:
-    face = desk.good("IndexFaces", CollectionId="people", Image={"Bytes": "YWJj"})["FaceRecords"][0]["Face"]
+def test_a_simulated_search_finds_faces_of_the_collection(harness: ServiceHarness) -> None:
+    face = harness.good("IndexFaces", CollectionId="people", Image={"Bytes": "YWJj"})["FaceRecords"][0]["Face"]
 
-    rows = desk.rows(done(desk, "face-search"), "face-search")
+    rows = harness.rows(done(harness, "face-search"), "face-search")
 
     assert {match["Face"]["FaceId"] for row in rows for match in row.get("FaceMatches", ())} == {face["FaceId"]}
 
@@ -428,8 +436,8 @@ def test_a_simulated_search_finds_faces_of_the_collection(desk: Desk) -> None:
 # Segments.
 
 
-def test_segments_have_a_list_of_video_metadata_and_one_for_sound(desk: Desk) -> None:
-    answer = desk.get(done(desk, "segment-detection"), "segment-detection")
+def test_segments_have_a_list_of_video_metadata_and_one_for_sound(harness: ServiceHarness) -> None:
+    answer = harness.get(done(harness, "segment-detection"), "segment-detection")
 
     assert isinstance(answer["VideoMetadata"], list)
     assert answer["AudioMetadata"][0]["Codec"] == "aac"
@@ -439,8 +447,8 @@ def test_segments_have_a_list_of_video_metadata_and_one_for_sound(desk: Desk) ->
     ]
 
 
-def test_cues_stand_before_shots_and_shots_cover_the_video(desk: Desk) -> None:
-    answer = desk.get(done(desk, "segment-detection"), "segment-detection")
+def test_cues_stand_before_shots_and_shots_cover_the_video(harness: ServiceHarness) -> None:
+    answer = harness.get(done(harness, "segment-detection"), "segment-detection")
 
     kinds = [segment["Type"] for segment in answer["Segments"]]
     shots = [segment for segment in answer["Segments"] if segment["Type"] == "SHOT"]
@@ -453,8 +461,8 @@ def test_cues_stand_before_shots_and_shots_cover_the_video(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("kind", "member"), [("SHOT", "ShotSegment"), ("TECHNICAL_CUE", "TechnicalCueSegment")])
-def test_only_segments_of_the_types_asked_for_are_found(desk: Desk, kind: str, member: str) -> None:
-    answer = desk.get(done(desk, "segment-detection", SegmentTypes=[kind]), "segment-detection")
+def test_only_segments_of_the_types_asked_for_are_found(harness: ServiceHarness, kind: str, member: str) -> None:
+    answer = harness.get(done(harness, "segment-detection", SegmentTypes=[kind]), "segment-detection")
 
     assert len(answer["Segments"]) == 300
     assert all(segment["Type"] == kind and member in segment for segment in answer["Segments"])
@@ -462,7 +470,7 @@ def test_only_segments_of_the_types_asked_for_are_found(desk: Desk, kind: str, m
 
 
 def test_the_simulated_engine_has_rows_for_every_analysis() -> None:
-    desk = with_people(Desk(engine=Simulated(seconds=0, detections=0)))
+    harness = with_people(ServiceHarness(engine=Simulated(seconds=0, detections=0)))
 
     for analysis in NEEDED:
-        assert desk.get(desk.start(analysis=analysis), analysis)[BY_NAME[analysis].rows] == []
+        assert harness.get(harness.start(analysis=analysis), analysis)[BY_NAME[analysis].rows] == []

@@ -2,11 +2,9 @@
 
 import importlib.util
 import json
-import re
 import sys
 import threading
 import time
-import tomllib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -17,23 +15,22 @@ import cv2
 import numpy as np
 import pytest
 
-from localcloud.supervisor import CHECKOUT
 from rekognition_local import AnyObject, RekognitionVideo, attach
 from rekognition_local.catalogue import BY_NAME
 from rekognition_local.convert.onnx_file import Graph
 from rekognition_local.engines import NotAnImage, Outcome, Source, Work, models
-from rekognition_local.engines.analysis_pass import ANALYZERS, EXTRAS, Look, look_at
+from rekognition_local.engines.analysis_pass import EXTRAS, Look, look_at
 from rekognition_local.engines.labels import Labels
-from rekognition_local.engines.models import COCO_SSD, OPEN_NSFW, SFACE, Model, ModelMissing
+from rekognition_local.engines.models import COCO_SSD, OPEN_NSFW, SFACE, Model, ModelMissing, install_command
 from rekognition_local.engines.moderation import Moderation
-from rekognition_local.engines.onnx_session import Net
+from rekognition_local.engines.onnx_session import OnnxSession
 from rekognition_local.engines.real import InProcess, Workers
 from rekognition_local.engines.search import faces_in, similarity
 from rekognition_local.engines.taxonomy import ANCESTORS, COCO, THINGS, labels
 from rekognition_local.engines.timecode import smpte
 from rekognition_local.filters import LabelFilter, TextFilter, shared_area
-from tests import videos
-from tests.localcloud.conftest import Endpoint
+from tests.rekognition_local import videos
+from tests.rekognition_local.endpoint_process import Endpoint
 
 BOTH = {"SegmentTypes": ["TECHNICAL_CUE", "SHOT"]}
 
@@ -46,7 +43,9 @@ INSTALLED = {
 
 
 def needs(extra: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not INSTALLED[extra], reason=f"the extra {extra} is not installed: make extras does that")
+    return pytest.mark.skipif(
+        not INSTALLED[extra], reason=f"the extra {extra} is not installed: {install_command(extra)}"
+    )
 
 
 def look(path: Path, analysis: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -417,7 +416,7 @@ def test_an_onnx_file_of_ours_computes_what_it_says(tmp_path: Path) -> None:
     graph.output("z", (1, 1, 2, 2))
     (tmp_path / "tiny.onnx").write_bytes(graph.file())
 
-    (result,) = Net(tmp_path / "tiny.onnx", ["z"]).run(np.full((1, 3, 4, 4), 0.5, np.float32))
+    (result,) = OnnxSession(tmp_path / "tiny.onnx", ["z"]).run(np.full((1, 3, 4, 4), 0.5, np.float32))
 
     assert result.tolist() == [[[[3.0, 3.0], [3.0, 3.0]]]]
 
@@ -455,8 +454,16 @@ def test_a_missing_extra_fails_the_job_and_names_the_command(monkeypatch: pytest
     with videos.CLIP.open("rb") as file:
         outcomes = look_at(file, looks, lambda _done: None)
 
-    assert f"make extras EXTRAS={EXTRAS[analysis]} does that" in outcomes["job"].failure
+    assert f"{install_command(EXTRAS[analysis])} does that" in outcomes["job"].failure
     assert len(outcomes["shots"].rows) == 5
+
+
+def test_the_command_that_installs_an_extra_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = [install_command(extra) for extra in ("text", "labels")]
+    monkeypatch.setattr(models, "INSTALL_COMMAND", "make extras EXTRAS={extra}")
+
+    assert own == ["pip install 'rekognition-local[text]'", "python -m rekognition_local.convert.coco_ssd"]
+    assert install_command("text") == "make extras EXTRAS=text"
 
 
 def test_celebrities_have_no_engine_and_the_job_says_so() -> None:
@@ -464,14 +471,6 @@ def test_celebrities_have_no_engine_and_the_job_says_so() -> None:
         outcome = look_at(file, [Look("job", "celebrity-recognition", {})], lambda _done: None)["job"]
 
     assert outcome.failure == "There is no local engine for celebrity-recognition."
-
-
-def test_every_extra_has_a_group_of_pins_and_an_engine() -> None:
-    groups = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["dependency-groups"]
-    [known] = re.findall(r'^known="(.*)"$', (CHECKOUT / "tools/extras").read_text(), re.MULTILINE)
-
-    assert set(known.split()) == set(EXTRAS.values()) <= set(groups)
-    assert set(EXTRAS) < set(ANALYZERS)
 
 
 def test_one_decode_feeds_what_looks_at_samples_and_what_looks_at_every_frame() -> None:

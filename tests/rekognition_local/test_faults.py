@@ -7,18 +7,18 @@ import pytest
 
 from rekognition_local import Faults
 from rekognition_local.errors import KNOWN
-from tests.localcloud.desk import CHANNEL, Desk, video
+from tests.rekognition_local.service_harness import CHANNEL, ServiceHarness, video
 
 START = {"Video": video()}
 
 
-def outcomes(desk: Desk, calls: int, operation: str = "GetFaceDetection", every: float = 1.0) -> list[str]:
+def outcomes(harness: ServiceHarness, calls: int, operation: str = "GetFaceDetection", every: float = 1.0) -> list[str]:
     """ "ok" or the error code of so many calls, a second apart."""
-    job = desk.start() if operation.startswith("Get") else ""
+    job = harness.start() if operation.startswith("Get") else ""
     codes = []
     for _ in range(calls):
-        desk.wait(every)
-        codes.append(desk.code(operation, {"JobId": job} if job else START))
+        harness.wait(every)
+        codes.append(harness.code(operation, {"JobId": job} if job else START))
     return codes
 
 
@@ -26,11 +26,11 @@ def outcomes(desk: Desk, calls: int, operation: str = "GetFaceDetection", every:
 
 
 def test_the_twenty_first_job_is_refused_in_awss_words() -> None:
-    desk = Desk(faults=Faults(start_per_second=None))
+    harness = ServiceHarness(faults=Faults(start_per_second=None))
     for _ in range(20):
-        desk.start()
+        harness.start()
 
-    refusal = desk.refusal("StartFaceDetection", START)
+    refusal = harness.refusal("StartFaceDetection", START)
 
     assert refusal == (
         "LimitExceededException",
@@ -39,35 +39,35 @@ def test_the_twenty_first_job_is_refused_in_awss_words() -> None:
 
 
 def test_a_finished_job_frees_its_slot_at_the_moment_it_ends() -> None:
-    desk = Desk(seconds=10, faults=Faults.off(max_running=1))
-    desk.start()
+    harness = ServiceHarness(seconds=10, faults=Faults.off(max_running=1))
+    harness.start()
 
-    desk.now += 9.999
-    before = desk.code("StartFaceDetection", START)
-    desk.now += 0.001
-    after = desk.code("StartFaceDetection", START)
+    harness.now += 9.999
+    before = harness.code("StartFaceDetection", START)
+    harness.now += 0.001
+    after = harness.code("StartFaceDetection", START)
 
     assert (before, after) == ("LimitExceededException", "ok")
-    assert desk.service.stats()["most_running"] == 1
+    assert harness.service.stats()["most_running"] == 1
 
 
 def test_slots_are_counted_per_account_and_region() -> None:
-    desk = Desk(faults=Faults.off(max_running=1))
-    desk.start()
+    harness = ServiceHarness(faults=Faults.off(max_running=1))
+    harness.start()
 
-    assert desk.code("StartFaceDetection", START, account="210987654321") == "ok"
-    assert desk.code("StartFaceDetection", START, region="eu-west-1") == "ok"
-    assert desk.code("StartFaceDetection", START) == "LimitExceededException"
+    assert harness.code("StartFaceDetection", START, account="210987654321") == "ok"
+    assert harness.code("StartFaceDetection", START, region="eu-west-1") == "ok"
+    assert harness.code("StartFaceDetection", START) == "LimitExceededException"
 
 
 @pytest.mark.parametrize(("operation", "rate"), [("StartFaceDetection", 5), ("GetFaceDetection", 20)])
 def test_calls_above_the_rate_are_refused_until_a_second_has_passed(operation: str, rate: int) -> None:
-    desk = Desk(faults=Faults(max_running=1000))
+    harness = ServiceHarness(faults=Faults(max_running=1000))
     parameters = START if operation.startswith("Start") else {"JobId": "0" * 64}
 
-    first = [desk.code(operation, parameters) for _ in range(rate + 1)]
-    desk.wait(1)
-    second = [desk.code(operation, parameters) for _ in range(rate + 1)]
+    first = [harness.code(operation, parameters) for _ in range(rate + 1)]
+    harness.wait(1)
+    second = [harness.code(operation, parameters) for _ in range(rate + 1)]
 
     for codes in (first, second):
         assert codes.count("ProvisionedThroughputExceededException") == 1
@@ -75,18 +75,18 @@ def test_calls_above_the_rate_are_refused_until_a_second_has_passed(operation: s
 
 
 def test_a_rate_below_one_is_one_in_so_many_seconds() -> None:
-    desk = Desk(faults=Faults.off(start_per_second=0.5))
+    harness = ServiceHarness(faults=Faults.off(start_per_second=0.5))
 
-    codes = outcomes(desk, 4, "StartFaceDetection")
+    codes = outcomes(harness, 4, "StartFaceDetection")
 
     assert codes == ["ok", "ProvisionedThroughputExceededException"] * 2
 
 
 def test_a_sudden_ramp_is_throttled_and_a_slow_one_is_not() -> None:
-    desk = Desk(faults=Faults.off(ramp=3))
-    sudden = [desk.code("StartFaceDetection", START) for _ in range(5)]
+    harness = ServiceHarness(faults=Faults.off(ramp=3))
+    sudden = [harness.code("StartFaceDetection", START) for _ in range(5)]
 
-    slow = Desk(faults=Faults.off(ramp=3))
+    slow = ServiceHarness(faults=Faults.off(ramp=3))
     codes = []
     for second in range(1, 6):
         codes += [slow.code("StartFaceDetection", START) for _ in range(3 * second)]
@@ -97,20 +97,22 @@ def test_a_sudden_ramp_is_throttled_and_a_slow_one_is_not() -> None:
 
 
 def test_lives_of_tokens_and_results_can_be_shortened() -> None:
-    desk = Desk(detections=1500, faults=Faults.off(page_token_seconds=5, result_seconds=20, request_token_seconds=3))
-    first = desk.start(ClientRequestToken="once")
-    desk.wait(4)
-    second = desk.start(ClientRequestToken="once")
-    desk.wait(6)
-    token = desk.get(first)["NextToken"]
-    desk.wait(6)
+    harness = ServiceHarness(
+        detections=1500, faults=Faults.off(page_token_seconds=5, result_seconds=20, request_token_seconds=3)
+    )
+    first = harness.start(ClientRequestToken="once")
+    harness.wait(4)
+    second = harness.start(ClientRequestToken="once")
+    harness.wait(6)
+    token = harness.get(first)["NextToken"]
+    harness.wait(6)
 
-    stale = desk.code("GetFaceDetection", {"JobId": first, "NextToken": token})
-    desk.wait(15)
+    stale = harness.code("GetFaceDetection", {"JobId": first, "NextToken": token})
+    harness.wait(15)
 
     assert first != second
     assert stale == "InvalidPaginationTokenException"
-    assert desk.code("GetFaceDetection", {"JobId": first}) == "ResourceNotFoundException"
+    assert harness.code("GetFaceDetection", {"JobId": first}) == "ResourceNotFoundException"
 
 
 # Calls that fail by chance.
@@ -126,52 +128,52 @@ def test_lives_of_tokens_and_results_can_be_shortened() -> None:
     ],
 )
 def test_a_fraction_of_calls_is_refused(setting: str, code: str, status: int) -> None:
-    desk = Desk(faults=Faults.off(**{setting: 0.3}, error_operations="GetFaceDetection"))
+    harness = ServiceHarness(faults=Faults.off(**{setting: 0.3}, error_operations="GetFaceDetection"))
 
-    codes = Counter(outcomes(desk, 400))
-    job = desk.start()
-    desk.service.set_faults({setting: 1.0})
+    codes = Counter(outcomes(harness, 400))
+    job = harness.start()
+    harness.service.set_faults({setting: 1.0})
 
     assert set(codes) == {"ok", code}
     assert 90 <= codes[code] <= 150
-    assert desk.call("GetFaceDetection", {"JobId": job})[0] == status
+    assert harness.call("GetFaceDetection", {"JobId": job})[0] == status
 
 
 def test_a_lost_answer_has_started_its_job() -> None:
-    desk = Desk(faults=Faults.off(lost_answers=1.0))
+    harness = ServiceHarness(faults=Faults.off(lost_answers=1.0))
 
-    code = desk.code("StartFaceDetection", START | {"ClientRequestToken": "once"})
-    desk.service.set_faults({"lost_answers": 0.0})
+    code = harness.code("StartFaceDetection", START | {"ClientRequestToken": "once"})
+    harness.service.set_faults({"lost_answers": 0.0})
 
     assert code == "InternalServerError"
-    assert desk.start(ClientRequestToken="once") == desk.service.jobs()[0]["JobId"]
-    assert desk.service.stats()["accepted"] == 1
+    assert harness.start(ClientRequestToken="once") == harness.service.jobs()[0]["JobId"]
+    assert harness.service.stats()["accepted"] == 1
 
 
 def test_errors_can_be_kept_to_one_operation() -> None:
-    desk = Desk(faults=Faults.off(internal_errors=1.0, error_operations="StartFaceDetection"))
+    harness = ServiceHarness(faults=Faults.off(internal_errors=1.0, error_operations="StartFaceDetection"))
 
-    codes = [desk.code("StartFaceDetection", START), desk.code("GetFaceDetection", {"JobId": "x"})]
+    codes = [harness.code("StartFaceDetection", START), harness.code("GetFaceDetection", {"JobId": "x"})]
 
     assert codes == ["InternalServerError", "ResourceNotFoundException"]
 
 
 def test_an_outage_answers_nothing_and_ends() -> None:
-    desk = Desk()
-    job = desk.start()
-    desk.service.set_faults({"outage": True})
+    harness = ServiceHarness()
+    job = harness.start()
+    harness.service.set_faults({"outage": True})
 
-    during = [desk.call("GetFaceDetection", {"JobId": job})[0], desk.call("StartFaceDetection", START)[0]]
-    desk.service.set_faults({"outage": False})
+    during = [harness.call("GetFaceDetection", {"JobId": job})[0], harness.call("StartFaceDetection", START)[0]]
+    harness.service.set_faults({"outage": False})
 
     assert during == [503, 503]
-    assert desk.get(job)["JobStatus"] == "IN_PROGRESS"
+    assert harness.get(job)["JobStatus"] == "IN_PROGRESS"
 
 
 def test_slow_answers_tell_the_server_how_long_to_wait() -> None:
-    desk = Desk(faults=Faults.off(slow_seconds=2.5, slow=0.5))
+    harness = ServiceHarness(faults=Faults.off(slow_seconds=2.5, slow=0.5))
 
-    delays = Counter(desk.service.handle("RekognitionService.GetFaceDetection", b"{}").delay for _ in range(200))
+    delays = Counter(harness.service.handle("RekognitionService.GetFaceDetection", b"{}").delay for _ in range(200))
 
     assert set(delays) == {0.0, 2.5}
     assert 70 <= delays[2.5] <= 130
@@ -180,10 +182,10 @@ def test_slow_answers_tell_the_server_how_long_to_wait() -> None:
 def test_the_same_seed_is_the_same_history() -> None:
     def history(seed: int) -> tuple[list[str], list[str]]:
         chances = {"internal_errors": 0.2, "throttled": 0.1, "fail_passing": 0.3, "notify_dropped": 0.3}
-        desk = Desk(seconds=1, faults=Faults.off(seed=seed, **chances))
-        codes = [desk.code("StartFaceDetection", {"Video": video(f"{i}.mp4")}) for i in range(100)]
-        desk.wait(1)
-        return codes, [job["State"] for job in desk.service.jobs()]
+        harness = ServiceHarness(seconds=1, faults=Faults.off(seed=seed, **chances))
+        codes = [harness.code("StartFaceDetection", {"Video": video(f"{i}.mp4")}) for i in range(100)]
+        harness.wait(1)
+        return codes, [job["State"] for job in harness.service.jobs()]
 
     assert history(7) == history(7)
     assert history(7) != history(8)
@@ -193,41 +195,41 @@ def test_the_same_seed_is_the_same_history() -> None:
 
 
 def test_a_fraction_of_jobs_fails_for_a_passing_reason_and_succeeds_when_tried_again() -> None:
-    desk = Desk(seconds=1, faults=Faults.off(fail_passing=0.3))
-    first = [desk.start(f"{i}.mp4") for i in range(200)]
-    desk.wait(1)
-    failed = [i for i, job in enumerate(first) if desk.get(job)["JobStatus"] == "FAILED"]
-    again = [desk.start(f"{i}.mp4") for i in failed]
-    desk.wait(1)
+    harness = ServiceHarness(seconds=1, faults=Faults.off(fail_passing=0.3))
+    first = [harness.start(f"{i}.mp4") for i in range(200)]
+    harness.wait(1)
+    failed = [i for i, job in enumerate(first) if harness.get(job)["JobStatus"] == "FAILED"]
+    again = [harness.start(f"{i}.mp4") for i in failed]
+    harness.wait(1)
 
     assert 40 <= len(failed) <= 80
-    assert desk.get(first[failed[0]])["StatusMessage"] == "Internal server error"
-    assert any(desk.get(job)["JobStatus"] == "SUCCEEDED" for job in again)
+    assert harness.get(first[failed[0]])["StatusMessage"] == "Internal server error"
+    assert any(harness.get(job)["JobStatus"] == "SUCCEEDED" for job in again)
 
 
 def test_a_fraction_of_objects_fails_for_good() -> None:
-    desk = Desk(seconds=1, faults=Faults.off(fail_lasting=0.3))
-    first = [desk.start(f"{i}.mp4") for i in range(200)]
-    second = [desk.start(f"{i}.mp4") for i in range(200)]
-    desk.wait(1)
+    harness = ServiceHarness(seconds=1, faults=Faults.off(fail_lasting=0.3))
+    first = [harness.start(f"{i}.mp4") for i in range(200)]
+    second = [harness.start(f"{i}.mp4") for i in range(200)]
+    harness.wait(1)
 
     def states(jobs: list[str]) -> list[str]:
-        return [desk.get(job).get("StatusMessage", "fine") for job in jobs]
+        return [harness.get(job).get("StatusMessage", "fine") for job in jobs]
 
     assert states(first) == states(second)
     assert 40 <= states(first).count("Unsupported codec/format.") <= 80
 
 
 def test_keys_that_match_fail_so_often_or_always() -> None:
-    desk = Desk(
+    harness = ServiceHarness(
         seconds=1,
         faults=Faults.off(fail_passing_keys="in/*", fail_passing_times=2, fail_lasting_keys="*poison*"),
     )
 
     def states(name: str) -> list[str]:
-        jobs = [desk.start(name) for _ in range(3)]
-        desk.wait(1)
-        return [desk.get(job)["JobStatus"] for job in jobs]
+        jobs = [harness.start(name) for _ in range(3)]
+        harness.wait(1)
+        return [harness.get(job)["JobStatus"] for job in jobs]
 
     assert states("in/a.mp4") == ["FAILED", "FAILED", "SUCCEEDED"]
     assert states("poison.mp4") == ["FAILED"] * 3
@@ -237,71 +239,71 @@ def test_keys_that_match_fail_so_often_or_always() -> None:
 # Messages that go astray.
 
 
-def sent(desk: Desk, jobs: int) -> list[int]:
+def sent(harness: ServiceHarness, jobs: int) -> list[int]:
     """How many messages have gone out 0, 5, 60 and 100 seconds after the end of so many jobs."""
     for i in range(jobs):
-        desk.start(f"{i}.mp4", NotificationChannel=CHANNEL)
+        harness.start(f"{i}.mp4", NotificationChannel=CHANNEL)
     counts = []
     for seconds in (10, 5, 55, 40):
-        desk.wait(seconds)
-        counts.append(len(desk.sent))
+        harness.wait(seconds)
+        counts.append(len(harness.sent))
     return counts
 
 
 def test_messages_are_dropped_doubled_and_delayed_as_asked() -> None:
-    assert sent(Desk(), 50) == [50, 50, 50, 50]
-    assert sent(Desk(faults=Faults.off(notify_dropped=1.0)), 50) == [0, 0, 0, 0]
-    assert sent(Desk(faults=Faults.off(notify_twice=1.0)), 50) == [50, 100, 100, 100]
-    assert sent(Desk(faults=Faults.off(notify_late=1.0)), 50) == [0, 0, 50, 50]
-    assert sent(Desk(faults=Faults.off(notify_late=1.0, notify_late_seconds=5)), 50) == [0, 50, 50, 50]
+    assert sent(ServiceHarness(), 50) == [50, 50, 50, 50]
+    assert sent(ServiceHarness(faults=Faults.off(notify_dropped=1.0)), 50) == [0, 0, 0, 0]
+    assert sent(ServiceHarness(faults=Faults.off(notify_twice=1.0)), 50) == [50, 100, 100, 100]
+    assert sent(ServiceHarness(faults=Faults.off(notify_late=1.0)), 50) == [0, 0, 50, 50]
+    assert sent(ServiceHarness(faults=Faults.off(notify_late=1.0, notify_late_seconds=5)), 50) == [0, 50, 50, 50]
 
 
 def test_a_message_that_is_dropped_leaves_its_results() -> None:
-    desk = Desk(faults=Faults.off(notify_dropped=0.5))
-    sent(desk, 100)
+    harness = ServiceHarness(faults=Faults.off(notify_dropped=0.5))
+    sent(harness, 100)
 
-    notifications = desk.service.stats()["notifications"]
+    notifications = harness.service.stats()["notifications"]
 
     assert notifications["dropped"] + notifications["published"] == 100
     assert 30 <= notifications["dropped"] <= 70
-    assert desk.service.stats()["ended"] == {"SUCCEEDED": 100}
+    assert harness.service.stats()["ended"] == {"SUCCEEDED": 100}
 
 
 def test_a_doubled_message_is_the_same_message() -> None:
-    desk = Desk(faults=Faults.off(notify_twice=1.0))
-    sent(desk, 1)
+    harness = ServiceHarness(faults=Faults.off(notify_twice=1.0))
+    sent(harness, 1)
 
-    assert desk.sent[0] == desk.sent[1]
+    assert harness.sent[0] == harness.sent[1]
 
 
 # Scripted refusals.
 
 
 def test_scripted_errors_come_when_and_as_often_as_told() -> None:
-    desk = Desk()
-    desk.service.inject("StartFaceDetection", "ThrottlingException", times=2, after=1)
+    harness = ServiceHarness()
+    harness.service.inject("StartFaceDetection", "ThrottlingException", times=2, after=1)
 
-    codes = [desk.code("StartFaceDetection", START) for _ in range(5)]
+    codes = [harness.code("StartFaceDetection", START) for _ in range(5)]
 
     assert codes == ["ok", "ThrottlingException", "ThrottlingException", "ok", "ok"]
 
 
 def test_a_scripted_error_can_lose_the_answer_alone() -> None:
-    desk = Desk()
-    desk.service.inject("StartFaceDetection", "InternalServerError", carried_out=True)
+    harness = ServiceHarness()
+    harness.service.inject("StartFaceDetection", "InternalServerError", carried_out=True)
 
-    code = desk.code("StartFaceDetection", START | {"ClientRequestToken": "once"})
+    code = harness.code("StartFaceDetection", START | {"ClientRequestToken": "once"})
 
     assert code == "InternalServerError"
-    assert desk.start(ClientRequestToken="once") == desk.service.jobs()[0]["JobId"]
+    assert harness.start(ClientRequestToken="once") == harness.service.jobs()[0]["JobId"]
 
 
 @pytest.mark.parametrize("code", sorted(KNOWN))
 def test_every_error_can_be_scripted(code: str) -> None:
-    desk = Desk()
-    desk.service.inject("*", code, status=418)
+    harness = ServiceHarness()
+    harness.service.inject("*", code, status=418)
 
-    status, value = desk.call("GetFaceDetection", {"JobId": "x"})
+    status, value = harness.call("GetFaceDetection", {"JobId": "x"})
 
     assert (status, value["Code"]) == (418, code)
 
@@ -316,10 +318,10 @@ def test_every_error_can_be_scripted(code: str) -> None:
     ],
 )
 def test_a_script_that_makes_no_sense_is_refused(wrong: tuple, says: str) -> None:
-    desk = Desk()
+    harness = ServiceHarness()
 
     with pytest.raises(ValueError, match=re.escape(says)):
-        desk.service.inject(*wrong)
+        harness.service.inject(*wrong)
 
 
 # Settings.
@@ -344,13 +346,13 @@ def test_a_script_that_makes_no_sense_is_refused(wrong: tuple, says: str) -> Non
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name_and_value(setting: str, value: object) -> None:
-    desk = Desk()
-    before = desk.service.faults
+    harness = ServiceHarness()
+    before = harness.service.faults
 
     with pytest.raises(ValueError, match=f"^{setting}={value!r}: "):
-        desk.service.set_faults({"seed": 3, setting: value})
+        harness.service.set_faults({"seed": 3, setting: value})
 
-    assert desk.service.faults == before
+    assert harness.service.faults == before
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known_one() -> None:

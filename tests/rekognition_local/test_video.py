@@ -12,7 +12,7 @@ from rekognition_local.engines.analysis_pass import Look, look_at
 from rekognition_local.engines.faces import Faces
 from rekognition_local.engines.models import Model, ModelMissing
 from rekognition_local.video import CannotAnalyse, Video
-from tests import videos
+from tests.rekognition_local import videos
 
 
 def sampled(path: Path) -> list[int]:
@@ -98,7 +98,7 @@ def test_a_missing_model_names_the_pin_that_brings_it() -> None:
 
     with pytest.raises(ModelMissing, match=r"The model Nobody is not installed. Install nobody==1\.0"):
         nowhere.path()
-    with pytest.raises(ModelMissing, match="is not the file that was looked at"):
+    with pytest.raises(ModelMissing, match="SHA-256 differs"):
         changed.path()
     assert nowhere.path_or_none() is None
 

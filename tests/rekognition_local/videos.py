@@ -1,6 +1,6 @@
 """Videos for tests, each made in a second or two. ``folder`` is where they are put; what is there is not made again.
 
-The clip with people in it is localcloud/clip/two-portraits.mp4.
+The clip with people in it is two-portraits.mp4 (in the repository a link to the clip of the demo).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-CLIP = Path(__file__).resolve().parents[1] / "localcloud/clip/two-portraits.mp4"
+CLIP = Path(__file__).with_name("two-portraits.mp4")
 
 
 def write(

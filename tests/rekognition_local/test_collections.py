@@ -11,73 +11,73 @@ from rekognition_local import RekognitionVideo, S3Objects, Simulated, attach
 from rekognition_local.engines import NotAnImage
 from rekognition_local.engines.models import ModelMissing
 from rekognition_local.face_collections import MOST_IMAGE_BYTES
-from tests.localcloud.desk import BUCKET, Desk
+from tests.rekognition_local.service_harness import BUCKET, ServiceHarness
 
 
 @pytest.fixture
-def desk() -> Desk:
-    desk = Desk()
-    desk.good("CreateCollection", CollectionId="people")
-    return desk
+def harness() -> ServiceHarness:
+    harness = ServiceHarness()
+    harness.good("CreateCollection", CollectionId="people")
+    return harness
 
 
 def picture(content: bytes = b"a picture") -> dict[str, str]:
     return {"Bytes": base64.b64encode(content).decode()}
 
 
-def index(desk: Desk, content: bytes = b"a picture", **parameters: Any) -> dict[str, Any]:
+def index(harness: ServiceHarness, content: bytes = b"a picture", **parameters: Any) -> dict[str, Any]:
     """The face indexed."""
-    answer = desk.good("IndexFaces", CollectionId="people", Image=picture(content), **parameters)
+    answer = harness.good("IndexFaces", CollectionId="people", Image=picture(content), **parameters)
     (record,) = answer["FaceRecords"]
     return record["Face"]
 
 
 def test_a_collection_is_made_once() -> None:
-    desk = Desk()
+    harness = ServiceHarness()
 
-    made = desk.good("CreateCollection", CollectionId="people", Tags={"team": "demo"})
-    code, message = desk.refusal("CreateCollection", {"CollectionId": "people"})
+    made = harness.good("CreateCollection", CollectionId="people", Tags={"team": "demo"})
+    code, message = harness.refusal("CreateCollection", {"CollectionId": "people"})
 
     assert made["StatusCode"] == 200
     assert made["CollectionArn"].endswith(":123456789012:collection/people")
     assert (code, message) == ("ResourceAlreadyExistsException", "The collection id: people already exists")
 
 
-def test_a_collection_says_how_many_faces_it_holds(desk: Desk) -> None:
-    index(desk)
-    index(desk)
+def test_a_collection_says_how_many_faces_it_holds(harness: ServiceHarness) -> None:
+    index(harness)
+    index(harness)
 
-    described = desk.good("DescribeCollection", CollectionId="people")
+    described = harness.good("DescribeCollection", CollectionId="people")
 
     assert (described["FaceCount"], described["CreationTimestamp"]) == (2, 1_000_000.0)
     assert described["CollectionARN"] == "arn:aws:rekognition:us-east-1:123456789012:collection/people"
 
 
-def test_collections_are_listed_in_pages(desk: Desk) -> None:
+def test_collections_are_listed_in_pages(harness: ServiceHarness) -> None:
     for name in ("a", "z"):
-        desk.good("CreateCollection", CollectionId=name)
+        harness.good("CreateCollection", CollectionId=name)
 
-    first = desk.good("ListCollections", MaxResults=2)
-    rest = desk.good("ListCollections", MaxResults=2, NextToken=first["NextToken"])
+    first = harness.good("ListCollections", MaxResults=2)
+    rest = harness.good("ListCollections", MaxResults=2, NextToken=first["NextToken"])
 
     assert (first["CollectionIds"], rest["CollectionIds"]) == (["a", "people"], ["z"])
     assert "NextToken" not in rest
-    assert desk.refusal("ListCollections", {"NextToken": "x"})[0] == "InvalidPaginationTokenException"
+    assert harness.refusal("ListCollections", {"NextToken": "x"})[0] == "InvalidPaginationTokenException"
 
 
-def test_a_collection_belongs_to_one_account_and_region(desk: Desk) -> None:
+def test_a_collection_belongs_to_one_account_and_region(harness: ServiceHarness) -> None:
     for other in ({"account": "210987654321"}, {"region": "eu-west-1"}):
-        code, _ = desk.refusal("DescribeCollection", {"CollectionId": "people"}, **other)
+        code, _ = harness.refusal("DescribeCollection", {"CollectionId": "people"}, **other)
         assert code == "ResourceNotFoundException"
 
 
-def test_an_indexed_face_is_listed_and_can_be_deleted(desk: Desk) -> None:
-    face = index(desk, ExternalImageId="ada")
-    other = index(desk)
+def test_an_indexed_face_is_listed_and_can_be_deleted(harness: ServiceHarness) -> None:
+    face = index(harness, ExternalImageId="ada")
+    other = index(harness)
 
-    listed = desk.good("ListFaces", CollectionId="people")["Faces"]
-    chosen = desk.good("ListFaces", CollectionId="people", FaceIds=[other["FaceId"]])["Faces"]
-    deleted = desk.good("DeleteFaces", CollectionId="people", FaceIds=[face["FaceId"], face["FaceId"], "0" * 8 + "-0000-0000-0000-" + "0" * 12])  # fmt: skip # noqa: E501
+    listed = harness.good("ListFaces", CollectionId="people")["Faces"]
+    chosen = harness.good("ListFaces", CollectionId="people", FaceIds=[other["FaceId"]])["Faces"]
+    deleted = harness.good("DeleteFaces", CollectionId="people", FaceIds=[face["FaceId"], face["FaceId"], "0" * 8 + "-0000-0000-0000-" + "0" * 12])  # fmt: skip # noqa: E501
 
     assert listed == [face, other]
     assert face["ExternalImageId"] == "ada"
@@ -85,21 +85,21 @@ def test_an_indexed_face_is_listed_and_can_be_deleted(desk: Desk) -> None:
     assert chosen == [other]
     assert deleted["DeletedFaces"] == [face["FaceId"]]
     assert deleted["UnsuccessfulFaceDeletions"][0]["Reasons"] == ["FACE_NOT_FOUND"]
-    assert desk.good("ListFaces", CollectionId="people")["Faces"] == [other]
+    assert harness.good("ListFaces", CollectionId="people")["Faces"] == [other]
 
 
-def test_faces_are_listed_in_pages(desk: Desk) -> None:
-    faces = [index(desk) for _ in range(5)]
+def test_faces_are_listed_in_pages(harness: ServiceHarness) -> None:
+    faces = [index(harness) for _ in range(5)]
 
-    first = desk.good("ListFaces", CollectionId="people", MaxResults=3)
-    rest = desk.good("ListFaces", CollectionId="people", MaxResults=3, NextToken=first["NextToken"])
+    first = harness.good("ListFaces", CollectionId="people", MaxResults=3)
+    rest = harness.good("ListFaces", CollectionId="people", MaxResults=3, NextToken=first["NextToken"])
 
     assert first["Faces"] + rest["Faces"] == faces
     assert "NextToken" not in rest
 
 
-def test_a_deleted_collection_is_gone(desk: Desk) -> None:
-    desk.good("DeleteCollection", CollectionId="people")
+def test_a_deleted_collection_is_gone(harness: ServiceHarness) -> None:
+    harness.good("DeleteCollection", CollectionId="people")
 
     for operation, more in {
         "DeleteCollection": {},
@@ -108,7 +108,7 @@ def test_a_deleted_collection_is_gone(desk: Desk) -> None:
         "DeleteFaces": {"FaceIds": ["0" * 8 + "-0000-0000-0000-" + "0" * 12]},
         "IndexFaces": {"Image": picture()},
     }.items():
-        code, _ = desk.refusal(operation, {"CollectionId": "people"} | more)
+        code, _ = harness.refusal(operation, {"CollectionId": "people"} | more)
         assert code == "ResourceNotFoundException", operation
 
 
@@ -123,8 +123,8 @@ def test_a_deleted_collection_is_gone(desk: Desk) -> None:
         ({"Bytes": 5}, "SerializationException"),
     ],
 )
-def test_an_image_that_cannot_be_had_is_refused(desk: Desk, image: dict, code: str) -> None:
-    assert desk.code("IndexFaces", {"CollectionId": "people", "Image": image}) == code
+def test_an_image_that_cannot_be_had_is_refused(harness: ServiceHarness, image: dict, code: str) -> None:
+    assert harness.code("IndexFaces", {"CollectionId": "people", "Image": image}) == code
 
 
 class Camera(Simulated):
@@ -139,10 +139,10 @@ class Camera(Simulated):
 
 
 def test_the_largest_faces_are_indexed_and_the_others_said_to_be_too_many() -> None:
-    desk = Desk(engine=Camera())
-    desk.good("CreateCollection", CollectionId="people")
+    harness = ServiceHarness(engine=Camera())
+    harness.good("CreateCollection", CollectionId="people")
 
-    answer = desk.good("IndexFaces", CollectionId="people", Image=picture(), MaxFaces=1)
+    answer = harness.good("IndexFaces", CollectionId="people", Image=picture(), MaxFaces=1)
 
     areas = [face["BoundingBox"]["Width"] * face["BoundingBox"]["Height"] for face in (
         answer["FaceRecords"][0]["Face"], *(left["FaceDetail"] for left in answer["UnindexedFaces"]))]  # fmt: skip
@@ -160,18 +160,18 @@ def test_the_largest_faces_are_indexed_and_the_others_said_to_be_too_many() -> N
 )
 def test_what_the_engine_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch, trouble: Exception, code: str) -> None:
     monkeypatch.setattr(Camera, "trouble", trouble)
-    desk = Desk(engine=Camera())
-    desk.good("CreateCollection", CollectionId="people")
+    harness = ServiceHarness(engine=Camera())
+    harness.good("CreateCollection", CollectionId="people")
 
-    assert desk.code("IndexFaces", {"CollectionId": "people", "Image": picture()}) == code
+    assert harness.code("IndexFaces", {"CollectionId": "people", "Image": picture()}) == code
 
 
-def test_a_caller_who_may_not_read_the_picture_is_refused(desk: Desk) -> None:
+def test_a_caller_who_may_not_read_the_picture_is_refused(harness: ServiceHarness) -> None:
     image = {"S3Object": {"Bucket": BUCKET, "Name": "ada.jpg"}}
     parameters = {"CollectionId": "people", "Image": image}
 
-    assert desk.refusal("IndexFaces", parameters, may_read=False)[0] == "InvalidS3ObjectException"
-    assert desk.code("IndexFaces", parameters) == "ok"
+    assert harness.refusal("IndexFaces", parameters, may_read=False)[0] == "InvalidS3ObjectException"
+    assert harness.code("IndexFaces", parameters) == "ok"
 
 
 def test_boto3_indexes_a_picture_in_s3_and_searches_for_it() -> None:
@@ -203,18 +203,18 @@ def test_boto3_indexes_a_picture_in_s3_and_searches_for_it() -> None:
 # Searching. The simulated engine's faces are of 997 kinds, and the less alike the further their numbers are apart.
 
 
-def alike(desk: Desk, most: int) -> list[bytes]:
+def alike(harness: ServiceHarness, most: int) -> list[bytes]:
     """That picture, and others whose faces are at most so many kinds away from its."""
-    find = desk.service.engine.faces_in
+    find = harness.service.engine.faces_in
     [first] = find(b"a picture")
     pictures = [b"a picture", *(b"%d" % number for number in range(1000))]
     return [one for one in pictures if abs(find(one)[0].vector[0] - first.vector[0]) <= most]
 
 
-def test_a_search_by_face_finds_the_others_like_it_the_likest_first(desk: Desk) -> None:
-    searched, *others = [index(desk, content) for content in alike(desk, 3)[:12]]
+def test_a_search_by_face_finds_the_others_like_it_the_likest_first(harness: ServiceHarness) -> None:
+    searched, *others = [index(harness, content) for content in alike(harness, 3)[:12]]
 
-    answer = desk.good("SearchFaces", CollectionId="people", FaceId=searched["FaceId"])
+    answer = harness.good("SearchFaces", CollectionId="people", FaceId=searched["FaceId"])
 
     similarities = [match["Similarity"] for match in answer["FaceMatches"]]
     assert answer["SearchedFaceId"] == searched["FaceId"]
@@ -225,10 +225,10 @@ def test_a_search_by_face_finds_the_others_like_it_the_likest_first(desk: Desk) 
     assert len(set(similarities)) > 1
 
 
-def test_a_search_by_picture_finds_faces_like_its_largest(desk: Desk) -> None:
-    face = index(desk, ExternalImageId="ada")
+def test_a_search_by_picture_finds_faces_like_its_largest(harness: ServiceHarness) -> None:
+    face = index(harness, ExternalImageId="ada")
 
-    answer = desk.good("SearchFacesByImage", CollectionId="people", Image=picture())
+    answer = harness.good("SearchFacesByImage", CollectionId="people", Image=picture())
 
     assert answer["FaceMatches"] == [{"Similarity": 100.0, "Face": face}]
     assert answer["SearchedFaceBoundingBox"] == face["BoundingBox"]
@@ -237,19 +237,19 @@ def test_a_search_by_picture_finds_faces_like_its_largest(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("operation", ["SearchFaces", "SearchFacesByImage"])
-def test_a_search_keeps_to_its_threshold_and_its_most(desk: Desk, operation: str) -> None:
-    faces = [index(desk, content) for content in alike(desk, 8)[:40]]
+def test_a_search_keeps_to_its_threshold_and_its_most(harness: ServiceHarness, operation: str) -> None:
+    faces = [index(harness, content) for content in alike(harness, 8)[:40]]
     what = {"FaceId": faces[0]["FaceId"]} if operation == "SearchFaces" else {"Image": picture()}
 
     def found(**parameters: Any) -> list[float]:
-        answer = desk.good(operation, CollectionId="people", **what, **parameters)
+        answer = harness.good(operation, CollectionId="people", **what, **parameters)
         return [match["Similarity"] for match in answer["FaceMatches"]]
 
     everything = found()
     assert {similarity for similarity in everything if similarity < 96}
     assert found(FaceMatchThreshold=96) == [similarity for similarity in everything if similarity >= 96]
     assert found(MaxFaces=2) == everything[:2]
-    assert desk.refusal(operation, {"CollectionId": "people", **what, "MaxFaces": 4097})[0] == (
+    assert harness.refusal(operation, {"CollectionId": "people", **what, "MaxFaces": 4097})[0] == (
         "InvalidParameterException"
     )
 
@@ -259,30 +259,32 @@ def test_a_search_without_a_threshold_finds_what_is_80_alike_at_least() -> None:
         def alike(self, vector, others):
             return [79.9, 80.0][: len(others)]
 
-    desk = Desk(engine=Distant())
-    desk.good("CreateCollection", CollectionId="people")
-    index(desk)
-    index(desk)
+    harness = ServiceHarness(engine=Distant())
+    harness.good("CreateCollection", CollectionId="people")
+    index(harness)
+    index(harness)
 
-    answer = desk.good("SearchFacesByImage", CollectionId="people", Image=picture())
+    answer = harness.good("SearchFacesByImage", CollectionId="people", Image=picture())
 
     assert [match["Similarity"] for match in answer["FaceMatches"]] == [80.0]
 
 
-def test_searches_that_cannot_be_are_refused_in_awss_words(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_searches_that_cannot_be_are_refused_in_awss_words(
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unknown = {"FaceId": "0" * 8 + "-0000-0000-0000-" + "0" * 12}
 
-    assert desk.refusal("SearchFaces", {"CollectionId": "people"} | unknown) == (
+    assert harness.refusal("SearchFaces", {"CollectionId": "people"} | unknown) == (
         "InvalidParameterException",
         "faceId was not found in the collection",
     )
     for operation, what in (("SearchFaces", unknown), ("SearchFacesByImage", {"Image": picture()})):
-        assert desk.refusal(operation, {"CollectionId": "others"} | what) == (
+        assert harness.refusal(operation, {"CollectionId": "others"} | what) == (
             "ResourceNotFoundException",
             "The collection id: others does not exist",
         )
     monkeypatch.setattr(Simulated, "faces_in", lambda *_: [])
-    assert desk.refusal("SearchFacesByImage", {"CollectionId": "people", "Image": picture()}) == (
+    assert harness.refusal("SearchFacesByImage", {"CollectionId": "people", "Image": picture()}) == (
         "InvalidParameterException",
         "There are no faces in the image. Should be at least 1.",
     )
