@@ -4,12 +4,12 @@ Each begins with a header of comments: its title, what it answers, and its param
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from lambdas.model.parameter_types import nearest
 from queries.columns import TABLES
 
 FOLDER = Path(__file__).parent
@@ -80,7 +80,7 @@ class SavedQuery:
         names = [parameter.name for parameter in self.parameters]
         for name in given:
             if name not in names:
-                raise WrongQuery(f"{self.name} has no parameter {name!r}{_nearest(name, names)}")
+                raise WrongQuery(f"{self.name} has no parameter {name!r}{nearest(name, names)}")
         return [parameter.read(given.get(parameter.name, parameter.default)) for parameter in self.parameters]
 
 
@@ -103,7 +103,7 @@ def saved_query(name: str) -> SavedQuery:
         WrongQuery: there is none.
     """
     if name not in saved():
-        raise WrongQuery(f"there is no saved query {name!r}{_nearest(name, list(saved()))}")
+        raise WrongQuery(f"there is no saved query {name!r}{nearest(name, saved())}")
     return saved()[name]
 
 
@@ -124,8 +124,3 @@ def _read(path: Path) -> SavedQuery:
             parameters.append(Parameter(word, kind, plain.read(plain.default), meaning))
     said = dict(header)
     return SavedQuery(path.stem, said["title"], said["answers"], tuple(parameters), text)
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; it takes {', '.join(known) or 'none'}"

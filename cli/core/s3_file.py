@@ -2,30 +2,25 @@
 
 import io
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 BLOCK = 256 * 1024  # bytes a request; a header is seldom larger, and a request costs some 20 ms
-MOST_BLOCKS = 64  # kept: 16 MB
+MOST_KEPT = 16 * 1024 * 1024  # bytes
 
 
-class S3File(io.RawIOBase):
-    """An object to read and seek in.
+class RangedFile(io.RawIOBase):
+    """A file of `size` bytes to read and seek in, which is fetched block by block where it is read.
 
     Args:
-        s3: a client.
-        bucket: where it lies.
-        key: its key.
-        etag: of the content that is meant; if another one takes its place meanwhile, reading fails rather than mixes.
+        fetch: gives the bytes from a first to a last one, inclusive.
+        block: bytes a fetch.
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str, size: int | None = None, etag: str | None = None) -> None:
-        self._s3 = s3
-        self._place = {"Bucket": bucket, "Key": key}
-        if size is None or etag is None:
-            head = s3.head_object(**self._place)
-            size, etag = head["ContentLength"], head["ETag"]
-        self.size: int = size
-        self._etag = etag
+    def __init__(self, size: int, fetch: Callable[[int, int], bytes], block: int = BLOCK) -> None:
+        self.size = size
+        self._fetch = fetch
+        self._block_size = block
         self._at = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self.fetched = 0  # bytes, for who wants to know what it cost
@@ -53,8 +48,10 @@ class S3File(io.RawIOBase):
         end = self.size if size < 0 else min(self._at + size, self.size)
         parts = []
         while self._at < end:
-            number, begin = divmod(self._at, BLOCK)
+            number, begin = divmod(self._at, self._block_size)
             part = self._block(number)[begin : begin + end - self._at]
+            if not part:
+                raise EOFError("the file is shorter than it was said to be")
             parts.append(part)
             self._at += len(part)
         return b"".join(parts)
@@ -67,11 +64,33 @@ class S3File(io.RawIOBase):
 
     def _block(self, number: int) -> bytes:
         if number not in self._blocks:
-            begin, end = number * BLOCK, min((number + 1) * BLOCK, self.size) - 1
-            answer = self._s3.get_object(**self._place, Range=f"bytes={begin}-{end}", IfMatch=self._etag)
-            self._blocks[number] = answer["Body"].read()
+            begin, end = number * self._block_size, min((number + 1) * self._block_size, self.size) - 1
+            self._blocks[number] = self._fetch(begin, end)
             self.fetched += end - begin + 1
-            if len(self._blocks) > MOST_BLOCKS:
+            if len(self._blocks) * self._block_size > MOST_KEPT:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(number)
         return self._blocks[number]
+
+
+class S3File(RangedFile):
+    """An object as such a file.
+
+    Args:
+        s3: a client.
+        bucket: where it lies.
+        key: its key.
+        etag: of the content that is meant; if another one takes its place meanwhile, reading fails rather than mixes.
+    """
+
+    def __init__(self, s3: Any, bucket: str, key: str, size: int | None = None, etag: str | None = None) -> None:
+        place = {"Bucket": bucket, "Key": key}
+        if size is None or etag is None:
+            head = s3.head_object(**place)
+            size, etag = head["ContentLength"], head["ETag"]
+
+        def fetch(first: int, last: int) -> bytes:
+            body: bytes = s3.get_object(**place, Range=f"bytes={first}-{last}", IfMatch=etag)["Body"].read()
+            return body
+
+        super().__init__(size, fetch)

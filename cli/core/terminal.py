@@ -231,15 +231,6 @@ def span(seconds: float) -> str:
     return f"{round(hours / 24)} d"
 
 
-def size(number: float) -> str:
-    """Bytes, readable."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
-            return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
-        number /= 1000
-    raise AssertionError("unreachable")
-
-
 def many(number: int, thing: str) -> str:
     """``1 video``, ``2 videos``."""
     plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"

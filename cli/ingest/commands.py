@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.filesize import decimal
 
 from cli.core import terminal
 from cli.core.errors import CliError, WrongUse
@@ -176,7 +177,7 @@ def _priced_row(one: "Estimate") -> tuple[str, ...]:
         one.name,
         length,
         one.header.codec or "-",
-        terminal.size(one.header.size),
+        decimal(one.header.size),
         f"${one.total:.2f}",
         one.header.trouble,
     )

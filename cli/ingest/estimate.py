@@ -12,6 +12,7 @@ from cli.core import prices
 from cli.core.errors import NotThere
 from cli.core.s3_file import S3File
 from cli.ingest.video_header import Header, read as read_header
+from lambdas.aws.videos import NOT_FOUND
 
 AT_ONCE = 16  # headers read at the same time
 
@@ -55,7 +56,7 @@ def of_object(s3: Any, bucket: str, key: str, size: int | None = None, etag: str
     try:
         file = S3File(s3, bucket, key, size, etag)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "403", "NoSuchKey", "NoSuchBucket", "AccessDenied"):
+        if error.response["Error"]["Code"] in {*NOT_FOUND, "403", "AccessDenied"}:
             raise NotThere(f"s3://{bucket}/{key} is not there, or may not be read.") from None
         raise
     return read_header(file, file.size) if file.size else Header(0, "", 0, 0, 0, 0, "it is empty")

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from cli.core.errors import WrongUse
 from cli.core.stack import Stack
+from lambdas.aws.videos import LARGEST_VIDEO, NOT_FOUND
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -23,7 +24,6 @@ PART = 8 * MIB  # bytes, as boto3 and the AWS CLI have it, so that their etags a
 PARTS_OF_OTHERS = tuple(n * MIB for n in (8, 5, 10, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512))
 LARGE = 32 * MIB  # bytes from which a file has a bar of its own
 LONGEST_KEY = 1024  # bytes
-LARGEST_VIDEO = 10 * 1024**3  # bytes; Rekognition's limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def is_there(stack: Stack, item: Item, analyses: str | None) -> bool:
     try:
         head = stack.client("s3").head_object(Bucket=stack.videos, Key=item.key)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+        if error.response["Error"]["Code"] in NOT_FOUND:
             return False
         raise
     if head["ContentLength"] != item.size or head["Metadata"].get("analyses") != analyses:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lambdas.aws.videos import LARGEST_VIDEO
+
 LONGEST = 6 * 3600.0  # seconds; Developer Guide, "Guidelines and quotas in Amazon Rekognition"
-LARGEST = 10 * 1024**3  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,6 @@ def _trouble(codec: str, container: str, seconds: float, size: int) -> str:
         return f"its codec is {codec}; Rekognition reads H.264 (ffmpeg -i IN -c:v libx264 -c:a aac OUT.mp4)"
     if seconds > LONGEST:
         return f"it is {seconds / 3600:.1f} hours long; Rekognition takes up to 6"
-    if size > LARGEST:
+    if size > LARGEST_VIDEO:
         return "it is larger than 10 GB, Rekognition's limit"
     return "" if seconds else "its header does not say how long it is"

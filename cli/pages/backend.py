@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from cli.results.result_lookup import parsed
 from cli.status.overview import Overview, overview
 from cli.status.quota import account_limit
+from lambdas.aws.videos import NOT_FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from lambdas.model.job import Job
 
 PIECE = 256 * 1024  # bytes handed on at once
-MISSING = ("404", "NoSuchKey", "NotFound", "NoSuchVersion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class StackBackend:
         try:
             self._s3.head_object(Bucket=self._stack.videos, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] in MISSING:
+            if error.response["Error"]["Code"] in NOT_FOUND:
                 return False
             raise
         return True
@@ -120,7 +120,7 @@ class StackBackend:
             answer = self._s3.get_object(Bucket=self._stack.videos, Key=key, Range=wanted)
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code in MISSING:
+            if code in NOT_FOUND:
                 return None
             if code == "InvalidRange":
                 raise OutOfRange from None
@@ -137,7 +137,7 @@ class StackBackend:
                 try:
                     answer = self._s3.get_object(Bucket=self._stack.results, Key=job.result_key)
                 except ClientError as error:
-                    if error.response["Error"]["Code"] not in MISSING:
+                    if error.response["Error"]["Code"] not in NOT_FOUND:
                         raise
                 else:
                     address = f"s3://{self._stack.results}/{job.result_key}"

@@ -32,18 +32,19 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qs, quote
 
-from cli.ingest.video_header import LARGEST
+from cli.core.s3_file import RangedFile
 from cli.pages import detections, html
 from cli.pages.backend import OutOfRange
 from cli.pages.report import Facts, Link, build_report, stills_of
 from cli.pages.request import Head, Refused, read_head
 from cli.results.result_lookup import newest_upload
+from lambdas.aws.videos import LARGEST_VIDEO
 from lambdas.model.job import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cli.pages.backend import Backend
+    from cli.pages.backend import Backend, Part
     from cli.status.overview import JobStatus, Overview
     from lambdas.model.job import Job
 
@@ -94,46 +95,19 @@ class Exactly(io.RawIOBase):
         return len(piece)
 
 
-class RemoteFile(io.RawIOBase):
-    """A video of the backend as a file that can be read and sought; only what is read is fetched."""
+def video_file(backend: Backend, key: str, patience: float) -> RangedFile:
+    """A video of the backend to read and seek in for `patience` seconds; after that a read raises TimeoutError."""
+    until = time.monotonic() + patience
 
-    def __init__(self, backend: Backend, key: str, patience: float) -> None:
-        part = backend.open_video(key, 0, 0)
+    def fetch(first: int, last: int) -> Part:
+        if time.monotonic() > until:
+            raise TimeoutError("no more patience")
+        part = backend.open_video(key, first, last)
         if part is None:
             raise FileNotFoundError(key)
-        self._backend, self._key, self._size = backend, key, part.total
-        self._at = 0
-        self._until = time.monotonic() + patience
+        return part
 
-    def readable(self) -> bool:
-        """It is for reading."""
-        return True
-
-    def seekable(self) -> bool:
-        """By asking for another range."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Nothing is fetched by it."""
-        self._at = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence] + offset
-        return self._at
-
-    def tell(self) -> int:
-        """Where the next read begins."""
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """One ranged read."""
-        if time.monotonic() > self._until:
-            raise TimeoutError("no more patience")
-        if self._at >= self._size:
-            return 0
-        last = min(self._size, self._at + len(buffer)) - 1
-        part = self._backend.open_video(self._key, self._at, last)
-        content = b"".join(part.pieces) if part else b""
-        buffer[: len(content)] = content
-        self._at += len(content)
-        return len(content)
+    return RangedFile(fetch(0, 0).total, lambda first, last: b"".join(fetch(first, last).pieces), BUFFER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +214,7 @@ class Site:
         found = detections.read(documents)
         stills = []
         with suppress(Exception):  # no trouble with the video is a reason to show nothing of its results
-            file = io.BufferedReader(RemoteFile(self.backend, key, PICTURES_PATIENCE), BUFFER)
+            file = video_file(self.backend, key, PICTURES_PATIENCE)
             stills = stills_of(file, found, documents) if found else []
         link = Link(f"/media?key={quote(key, safe='')}")
         return build_report(key, documents, facts=Facts.of(jobs), video=link, stills=stills, found=found, back="/")
@@ -468,7 +442,7 @@ class _Handler(BaseHTTPRequestHandler):
         check_key(key, self.site.backend.extensions)
         if length is None:
             raise Refused(HTTPStatus.LENGTH_REQUIRED, "How long is it?")
-        if length > LARGEST:
+        if length > LARGEST_VIDEO:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Rekognition takes videos of 10 GB at most.")
         going_on = self.head.expects_go_on
         if "replace" not in query and self.site.backend.exists(key):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+from rich.filesize import decimal
 
 from cli.core import terminal
 from cli.core.errors import CliError, NotThere, WrongUse
@@ -72,7 +73,7 @@ def _on_this_machine(stack: Stack, query: str, values: Mapping[str, Value]) -> A
         except UnsafeFolder as error:
             raise CliError(f"{error}.", f"look where it leads, then: rm -r {shlex.quote(str(folder))}") from None
         if brought.files:
-            terminal.info(f"{terminal.many(brought.files, 'file')} brought here ({terminal.size(brought.bytes)}).")
+            terminal.info(f"{terminal.many(brought.files, 'file')} brought here ({decimal(brought.bytes)}).")
         if brought.ignored:
             terminal.info(
                 f"{terminal.many(brought.ignored, 'object')} under rows/ and jobs/ in s3://{stack.results} "
@@ -143,7 +144,7 @@ def _wait(athena: Any, execution: str) -> None:
             if state == "SUCCEEDED":
                 read = found.get("Statistics", {}).get("DataScannedInBytes", 0)
                 dollars = max(read, 10_000_000 if read else 0) / 1e12 * DOLLARS_PER_TB
-                terminal.info(f"Athena read {terminal.size(read)}: about ${dollars:.5f}.")
+                terminal.info(f"Athena read {decimal(read)}: about ${dollars:.5f}.")
                 return
             if state in ("FAILED", "CANCELLED"):
                 raise CliError(f"Athena: {found['Status'].get('StateChangeReason', state)}")

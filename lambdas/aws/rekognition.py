@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.model.analyses import CATALOGUE
@@ -83,7 +84,7 @@ class Rekognition:
         if job.analysis not in CATALOGUE:
             raise CannotStart(f"there is no analysis {job.analysis!r}")
         analysis = CATALOGUE[job.analysis]
-        start = getattr(self._starter, _method(analysis.start_operation))
+        start = getattr(self._starter, xform_name(analysis.start_operation))
         try:
             answer = start(
                 Video={"S3Object": video},
@@ -109,7 +110,7 @@ class Rekognition:
         if token:
             request["NextToken"] = token
         try:
-            answer = getattr(self._reader, _method(analysis.get_operation))(**request)["Page"]
+            answer = getattr(self._reader, xform_name(analysis.get_operation))(**request)["Page"]
             values, texts = _members(answer, {analysis.detections} if fractions_as_text(job) else set())
         except (ClientError, BotoCoreError) as error:
             _raise_get_error(error)
@@ -147,11 +148,6 @@ class Rekognition:
 def _of(parameters: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
     """Those `parameters` that are among a call's `members`."""
     return {name: value for name, value in parameters.items() if name in members}
-
-
-def _method(operation: str) -> str:
-    """``StartFaceDetection`` -> ``start_face_detection``, boto3's name of it."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")
 
 
 def _keep_json(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

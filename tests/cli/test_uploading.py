@@ -178,6 +178,16 @@ def test_estimate_of_an_object_reads_ranges_and_not_the_object(aws: World, stack
     assert file.fetched < file.size / 20
 
 
+def test_a_ranged_file_that_turns_out_shorter_ends_in_an_error() -> None:
+    from cli.core.s3_file import RangedFile
+
+    file = RangedFile(10, lambda first, last: b"123456"[first : last + 1], block=4)
+
+    assert file.read(6) == b"123456"
+    with pytest.raises(EOFError, match="shorter"):
+        file.read()
+
+
 def test_an_object_that_changes_while_it_is_read_is_not_mixed(aws: World, stack: Stack) -> None:
     from botocore.exceptions import ClientError
 

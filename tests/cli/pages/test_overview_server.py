@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from cli.pages import server
-from cli.pages.server import MOST_SHOWN, RemoteFile, Site
+from cli.pages.server import MOST_SHOWN, Site, video_file
 from tests.cli.pages import documents
 from tests.cli.pages.fake import FakeBackend
 
@@ -237,7 +237,7 @@ def test_a_range_beyond_the_end_and_a_video_that_is_gone_are_said(site: Site) ->
 
 
 def test_a_video_of_the_backend_can_be_read_like_a_file(backend: FakeBackend) -> None:
-    file = RemoteFile(backend, "a b/clip.mp4", patience=10)
+    file = video_file(backend, "a b/clip.mp4", patience=10)
 
     assert file.seek(-6, 2) == 10_234
     assert file.read() == b"\xfa\xfb\xfc\xfd\xfe\xff"
