@@ -1,7 +1,7 @@
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
 .PHONY: help setup lock licences extras demo cloud cloud-stop cloud-status quick check test fix synth aws-smoke \
-  histories histories-planted bench bench-start bench-collect bench-burst bench-drain bench-cost bench-engines bench-report \
+  histories histories-planted mutants bench bench-start bench-collect bench-burst bench-drain bench-cost bench-engines bench-report \
   screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
@@ -84,6 +84,10 @@ histories: setup ## 10,000 generated histories against the handlers [HISTORIES=n
 
 histories-planted: setup ## Bugs planted one by one, and which promise catches each
 	@.venv/bin/python -m tests.histories.planted
+
+# MODULES='streams events'   some of them; HISTORIES=0   the tests alone
+mutants: setup ## The deciding modules changed in small places, and whether a test notices [MODULES= HISTORIES=number]
+	@nice -n 10 .venv/bin/python -m tools.mutants --modules "$(MODULES)" $(if $(HISTORIES),--histories $(HISTORIES))
 
 bench: bench-start bench-collect bench-burst bench-drain bench-cost bench-engines bench-report ## All benches; each writes bench/results/<bench>.json
 

@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -67,6 +67,7 @@ class Buckets:
                 "HeadObject": self.head_object,
                 "GetObject": self.get_object,
                 "GetObjectTagging": self.get_object_tagging,
+                "PutObjectTagging": self.put_object_tagging,
                 "DeleteObject": self.delete_object,
                 "ListObjectsV2": self.list_objects,
                 "PutBucketVersioning": self.put_bucket_versioning,
@@ -173,6 +174,13 @@ class Buckets:
     def get_object_tagging(self, params: Params) -> dict[str, Any]:
         there = self._find(params, "GetObjectTagging")
         return {"TagSet": [{"Key": name, "Value": value} for name, value in there.tags.items()]}
+
+    def put_object_tagging(self, params: Params) -> dict[str, Any]:
+        place, there = (params["Bucket"], params["Key"]), self._find(params, "PutObjectTagging")
+        tagged = replace(there, tags={tag["Key"]: tag["Value"] for tag in params["Tagging"]["TagSet"]})
+        self.versions[place] = [tagged if version is there else version for version in self.versions[place]]
+        self._look_again(*place)
+        return {}
 
     def delete_object(self, params: Params) -> dict[str, Any]:
         place, wanted = (params["Bucket"], params["Key"]), params.get("VersionId")

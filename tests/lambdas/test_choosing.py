@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from lambdas.aws.upload_choice import Chooser
 from lambdas.model.analyses import CATALOGUE, analysis_named
+from lambdas.model.errors import AccountFault, Gone
 from lambdas.model.events import Upload
 from lambdas.model.parameter_types import WrongAnalysis
-from lambdas.model.routing import Route, Rules, understood
+from lambdas.model.routing import Choice, Route, Rules, WrongChoice, understood
 from tests.fake_aws import World, world as make_world
 
 LABELS = {"label-detection": {"MinConfidence": 50, "SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}}
@@ -286,3 +288,149 @@ class TestCollectingEach:
             assert json.loads(job["video_metadata"])["Codec"] == "h264"
             document = world.result(f"results/x.mp4/{name}.json")
             assert len(document[analysis_named(name).detections]) == int(job["detections"])
+
+
+class TestRules:
+    FACES: ClassVar[Choice] = {"face-detection": {}}
+    LABELS: ClassVar[Choice] = {"label-detection": {}}
+    SEARCH: ClassVar[Choice] = {"face-search": {"CollectionId": "staff"}}
+
+    def test_the_analyses_in_use_are_the_operators_and_those_an_uploader_may_choose(self) -> None:
+        routes = [Route("in/", self.LABELS)]
+
+        assert Rules(self.FACES, routes, "none", ["text-detection"]).in_use == {"face-detection", "label-detection"}
+        assert Rules(self.FACES, routes, "tags", ["text-detection"]).in_use == {
+            "face-detection",
+            "label-detection",
+            "text-detection",
+        }
+
+    def test_uploaders_choose_nothing_unless_they_are_let(self) -> None:
+        assert Rules(self.FACES) == Rules(self.FACES, (), "none", ())
+
+    @pytest.mark.parametrize(
+        ("rules", "analysis", "parameters", "allowed"),
+        [
+            (Rules(FACES), "face-detection", {}, True),
+            (Rules(FACES), "label-detection", {}, False),
+            (Rules(FACES, uploads="tags", allowed=["label-detection"]), "label-detection", {}, True),
+            (Rules(FACES, uploads="none", allowed=["label-detection"]), "label-detection", {}, False),
+            (Rules(SEARCH), "face-search", {"CollectionId": "staff"}, True),
+            (Rules(SEARCH), "face-search", {"CollectionId": "guests"}, False),
+            (Rules(FACES), "face-search", {"CollectionId": "staff"}, False),
+            (Rules(FACES, [Route("in/", SEARCH)]), "face-search", {"CollectionId": "staff"}, True),
+            (Rules(FACES, [Route("in/", SEARCH)]), "face-search", {"CollectionId": "guests"}, False),
+            (Rules(FACES, uploads="both", allowed=["face-search"]), "face-search", {"CollectionId": "guests"}, True),
+        ],
+    )
+    def test_a_job_may_be_started_where_a_rule_or_an_uploader_may_name_it(
+        self, rules: Rules, analysis: str, parameters: dict[str, Any], allowed: bool
+    ) -> None:
+        assert rules.allow(analysis, parameters) is allowed
+
+    def test_what_a_wrong_choice_asked_for_is_carried_and_named(self) -> None:
+        with pytest.raises(
+            WrongChoice, match=r"^its tags says analyses: 'text-detection', but text-detection is not"
+        ) as raised:
+            Rules(self.FACES, (), "tags", ["face-detection"]).for_words("tags", "text-detection")
+
+        assert raised.value.given == "text-detection"
+
+    def test_words_that_cannot_be_understood_are_carried_too(self) -> None:
+        with pytest.raises(WrongChoice) as raised:
+            Rules(self.FACES, (), "tags", ["face-detection"]).for_words("tags", "faces")
+
+        assert raised.value.given == "faces"
+
+
+class Objects:
+    """The videos as a chooser asks for them. Each answer is a value or an error."""
+
+    def __init__(self, head: Any, tags: Any = None) -> None:
+        self._head, self._tags = head, tags
+        self.asked: list[tuple[Any, ...]] = []
+
+    def head(self, *named: Any) -> Any:
+        return self._answer(self._head, "head", *named)
+
+    def ask(self, *named: Any) -> Any:
+        return self._answer(self._tags, *named)
+
+    def _answer(self, answer: Any, *named: Any) -> Any:
+        self.asked.append(named)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def head(metadata: dict[str, str], tags: int | None = None, etag: str = "e") -> dict[str, Any]:
+    headers = {} if tags is None else {"x-amz-tagging-count": str(tags)}
+    return {"ETag": f'"{etag}"', "Metadata": metadata, "ResponseMetadata": {"HTTPHeaders": headers}}
+
+
+def tagged(**tags: str) -> dict[str, Any]:
+    return {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
+
+
+class TestChooser:
+    ALLOWED = ("label-detection", "text-detection")
+
+    def chosen(self, objects: Objects, where: str = "both", **changes: Any) -> list[str]:
+        upload = Upload(**{"bucket": "b", "key": "k", "etag": "e", "size": 7, "uploaded_at": "", **changes})
+        rules = Rules({"face-detection": {}}, (), where, self.ALLOWED)
+        return list(Chooser(objects, rules).choose(upload))
+
+    @pytest.mark.parametrize("name", ["analyses", "Analyses", "ANALYSES"])
+    def test_the_name_may_be_written_in_capitals(self, name: str) -> None:
+        assert self.chosen(Objects(head({"other": "x", name: "label-detection"}))) == ["label-detection"]
+        assert self.chosen(Objects(None, tagged(other="x", **{name: "label-detection"})), "tags") == ["label-detection"]
+
+    def test_other_metadata_and_tags_choose_nothing(self) -> None:
+        assert self.chosen(Objects(head({"other": "none"}, 1), tagged(other="none"))) == ["face-detection"]
+        assert self.chosen(Objects({"ETag": "e"})) == ["face-detection"]
+        assert self.chosen(Objects(head({}, 1), {})) == ["face-detection"]
+
+    def test_tags_are_not_asked_for_where_there_are_none_or_metadata_says_it(self) -> None:
+        untagged, said = Objects(head({})), Objects(head({"analyses": "none"}, 1))
+
+        assert self.chosen(untagged) == ["face-detection"]
+        assert self.chosen(said) == []
+        assert [asked[0] for asked in untagged.asked + said.asked] == ["head", "head"]
+
+    def test_only_metadata_is_asked_for_where_tags_may_not_choose_and_the_other_way_round(self) -> None:
+        by_metadata = Objects(head({}, 1), tagged(analyses="none"))
+        by_tags = Objects(head({"analyses": "none"}), tagged())
+
+        assert self.chosen(by_metadata, "metadata") == ["face-detection"]
+        assert self.chosen(by_tags, "tags") == ["face-detection"]
+        assert [asked[0] for asked in by_metadata.asked + by_tags.asked] == ["head", "get_object_tagging"]
+
+    @pytest.mark.parametrize(("version", "asked"), [("v1", "v1"), ("null", None), (None, None)])
+    def test_the_version_that_was_uploaded_is_asked(self, version: str | None, asked: str | None) -> None:
+        objects = Objects(head({}, 1), tagged())
+
+        self.chosen(objects, version_id=version)
+
+        assert objects.asked == [("head", "b", "k", asked), ("get_object_tagging", "b", "k", asked)]
+
+    def test_nothing_is_asked_where_uploaders_may_not_choose_or_the_object_is_empty(self) -> None:
+        objects = Objects(head({"analyses": "none"}))
+
+        assert self.chosen(objects, "none") == self.chosen(objects, size=0) == ["face-detection"]
+        assert objects.asked == []
+
+    def test_an_object_that_is_gone_or_replaced_says_nothing(self) -> None:
+        assert self.chosen(Objects(Gone("it is gone"))) == ["face-detection"]
+        assert self.chosen(Objects(head({"analyses": "none"}, etag="other"))) == ["face-detection"]
+
+    def test_a_right_to_read_tags_is_a_scope_of_its_own(self) -> None:
+        with pytest.raises(AccountFault, match=r"no \(its tags\)") as raised:
+            self.chosen(Objects(head({}, 1), AccountFault("videos", "no")))
+
+        assert raised.value.scope == "unknown"
+
+    def test_a_right_to_read_the_object_is_every_videos(self) -> None:
+        with pytest.raises(AccountFault) as raised:
+            self.chosen(Objects(AccountFault("videos", "no")))
+
+        assert raised.value.scope == "videos"

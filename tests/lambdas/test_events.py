@@ -100,6 +100,45 @@ def test_an_upload_is_the_same_whichever_way_it_is_announced() -> None:
     assert replace(one, uploaded_at="") == replace(other, uploaded_at="")
 
 
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("2026-11-12T00:00:00Z", "2026-11-12T00:00:00.000Z"),
+        ("2026-11-12T00:00:00.123Z", "2026-11-12T00:00:00.123Z"),
+    ],
+)
+def test_times_by_eventbridge_compare_as_text_with_those_of_notifications(said: str, means: str) -> None:
+    event: dict[str, Any] = {**json.loads(text("eventbridge_object_created")), "time": said}
+
+    [upload] = uploads_in(json.dumps(event))
+
+    assert upload.uploaded_at == means
+
+
+@pytest.mark.parametrize("name", ["s3_upload", "eventbridge_object_created"])
+def test_an_etag_in_quotes_is_the_same_and_a_missing_sequencer_sorts_first(name: str) -> None:
+    [plain] = uploads_in(text(name))
+    event = json.loads(text(name))
+    thing = event["detail"]["object"] if "detail" in event else event["Records"][0]["s3"]["object"]
+    for etag in {"eTag", "etag"} & set(thing):
+        thing[etag] = f'"{thing[etag]}"'
+    del thing["sequencer"]
+
+    [quoted] = uploads_in(json.dumps(event))
+
+    assert quoted == replace(plain, sequencer="0" * 32)
+    assert quoted.sequencer < plain.sequencer
+
+
+def test_an_etag_is_not_trimmed_of_anything_but_quotes() -> None:
+    event = json.loads(text("s3_upload"))
+    event["Records"][0]["s3"]["object"]["eTag"] = " X1X "
+
+    [upload] = uploads_in(json.dumps(event))
+
+    assert upload.etag == " X1X "
+
+
 def test_what_else_s3_tells_eventbridge_is_no_upload() -> None:
     assert uploads_in(text("eventbridge_object_deleted")) == []
 
@@ -115,8 +154,24 @@ def test_a_notification_is_understood_bare_and_enveloped(name: str) -> None:
     assert finished_in(text(name)) == Finished(job_id="b" * 64, rekognition_job_id="a" * 64)
 
 
+@pytest.mark.parametrize("tag", ["", 7, None])
+def test_a_notification_whose_tag_is_no_text_is_somebody_elses(tag: Any) -> None:
+    assert finished_in(json.dumps({"JobId": "a", "JobTag": tag})) == NotOurs("a")
+
+
 def test_a_notification_without_a_tag_is_somebody_elses() -> None:
     assert finished_in(text("rekognition_finished_of_somebody_else")) == NotOurs("a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [('{"job_id": "c"}', "asked"), ('{"job_id": "c", "why": 7}', "7"), ('{"JobId": "r", "JobTag": "c"}', "notified")],
+)
+def test_a_message_has_a_reason_to_look_at_its_job(body: str, why: str) -> None:
+    found = finished_in(body)
+
+    assert isinstance(found, Finished)
+    assert (found.job_id, found.why) == ("c", why)
 
 
 def test_our_own_messages_are_understood() -> None:
