@@ -100,3 +100,11 @@ def test_the_contract_of_imports_is_the_one_the_architecture_page_shows() -> Non
 
     assert "handlers → " + " → ".join(f"`{layer}`" for layer in inside["layers"][1:]) in page
     assert " → ".join(f"`{layer}`" for layer in between["layers"]) in page
+
+
+def test_every_test_that_the_guarantees_name_is_there() -> None:
+    page = (ROOT / "docs/limits-and-guarantees.md").read_text()
+    named = set(re.findall(r"`(test_\w+|Test\w+)`", page))
+    code = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert {name for name in named if f"def {name}(" not in code and f"class {name}" not in code} == set()

@@ -395,6 +395,7 @@ class Jobs(Items):
             "attempt": job.attempt + 1,
             "version_id": job.newest_version_id or job.version_id,
             "maybe_started": None,
+            "slot_freed_at": None,
             "past_rekognition_job_ids": [
                 *job.past_rekognition_job_ids,
                 *([job.rekognition_job_id] if job.rekognition_job_id else []),

@@ -130,7 +130,11 @@ class Enqueuer:
         """Record an invalid request as a REJECTED job for its uploader to find; identical requests share one id."""
         job = new_job(upload, UNKNOWN, parameters, self._clock.now())
         with logger.append_context_keys(**job.log_keys):
-            self._announce(job, reason)
+            try:
+                self._announce(job, reason)
+            except ServiceTrouble as error:
+                logger.warning("can't announce a rejection; a placeholder waits", extra={"error": str(error)})
+                return self._register(upload, {UNKNOWN: {}})
             if self._jobs.register(replace(job, state="REJECTED", reason=reason[:1000])):
                 logger.warning("rejected", extra={"reason": reason})
                 count(Count.JOBS_REJECTED)

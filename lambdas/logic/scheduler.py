@@ -21,6 +21,7 @@ from lambdas.aws.videos import Videos
 from lambdas.logic.enqueue import Chooser, Enqueuer
 from lambdas.logic.faults import Faults
 from lambdas.logic.polling import FIRST_POLL, Poller
+from lambdas.model.analyses import CATALOGUE
 from lambdas.model.blocking import RESULTS, VIDEOS
 from lambdas.model.clock import Clock, iso, seconds_of
 from lambdas.model.errors import AccountFault, CannotStart, NoFreeSlot, ServiceTrouble, SlowDown, TokenTaken
@@ -276,7 +277,10 @@ class Scheduler:
         faults.announce()
         faults.requeue_suspects()
         for scope in sorted(faults.blocked - {RESULTS}):
-            self._probe_scope(scope, faults)
+            if scope in CATALOGUE and not self._chooser.allows(scope, {}):
+                faults.clear(scope)  # what the settings no longer allow is not blocked, it is rejected
+            else:
+                self._probe_scope(scope, faults)
 
     def _probe_scope(self, scope: str, faults: Faults) -> None:
         # In turn the oldest, the newest and some in between, so that a run of videos that are at fault themselves can't

@@ -80,7 +80,7 @@ class Scope:
 
     def cleared_since(self, then: str | None) -> bool:
         """Whether a success has cleared what was suspected at that time."""
-        return bool(then and self.succeeded_at and then < self.succeeded_at)
+        return bool(then and self.succeeded_at and then <= self.succeeded_at)
 
     def as_item(self) -> dict[str, Any]:
         """For the table: nothing but text, numbers, lists and flags."""

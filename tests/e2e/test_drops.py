@@ -6,12 +6,15 @@ All is dropped at once, as people do; each test then looks at what its own drop 
 import gzip
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lambdas.logic.results import result_key
+from lambdas.model.blocking import scopes_in
 from tests.e2e.conftest import Deployed
 from tests.rekognition_local import videos
 
@@ -230,30 +233,60 @@ def test_nothing_landed_in_a_dead_letter_queue(dropped: Deployed) -> None:
 class TestPermissions:
     """IAM is enforced here: that all of the above works shows that the policies suffice; this, that it is noticed."""
 
-    @pytest.mark.parametrize(
-        ("action", "reason"),
-        [
-            ("rekognition:StartFaceDetection", "AccessDeniedException"),
-            ("iam:PassRole", "AccessDeniedException"),
-            ("s3:GetObject", "this stack may not read the object"),
-        ],
-    )
-    def test_one_grant_taken_away_is_noticed(self, dropped: Deployed, action: str, reason: str) -> None:
-        iam = dropped.cloud.client("iam")
-        [role] = [r["RoleName"] for r in iam.list_roles()["Roles"] if "-StartAnalysisRole" in r["RoleName"]]
-        [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
-        policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    @pytest.mark.parametrize("action", ["rekognition:StartFaceDetection", "iam:PassRole"])
+    def test_a_right_to_start_taken_away_blocks_starting_until_it_is_back(self, dropped: Deployed, action: str) -> None:
         key = f"without {action.replace(':', ' ')}.mp4"
 
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(without(policy, action)))
-        try:
+        with taken_away(dropped, action):
             dropped.drop(key, CLIP)
-            job = dropped.job(key)
-        finally:
-            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
+            reason = dropped.wait(lambda: blocked(dropped).get("face-detection"), f"{key} to block starting")
+            assert "AccessDeniedException" in reason
+            assert [job["state"] for job in dropped.jobs(key)] == ["WAITING"]
+        tick(dropped)
 
-        assert job["state"] == "REJECTED"
-        assert reason in job["reason"]
+        assert dropped.job(key)["state"] == "SUCCEEDED"
+        assert blocked(dropped) == {}
+
+    def test_a_video_that_may_not_be_read_is_done_after_all_once_it_may(self, dropped: Deployed) -> None:
+        with taken_away(dropped, "s3:GetObject"):
+            dropped.drop("forbidden.mp4", CLIP)
+            assert dropped.job("forbidden.mp4")["state"] == "REJECTED"
+            assert "this stack may not read the object" in dropped.job("forbidden.mp4")["reason"]
+        dropped.drop("allowed.mp4", CLIP)
+        assert dropped.job("allowed.mp4")["state"] == "SUCCEEDED"
+        tick(dropped)
+
+        done = dropped.wait(
+            lambda: [job for job in dropped.jobs("forbidden.mp4") if job["state"] == "SUCCEEDED"], "forbidden.mp4"
+        )
+        assert [job["analysis"] for job in done] == ["face-detection"]
+
+
+@contextmanager
+def taken_away(dropped: Deployed, action: str) -> Iterator[None]:
+    """Take one right away from the starting function, for a while."""
+    iam = dropped.cloud.client("iam")
+    [role] = [r["RoleName"] for r in iam.list_roles()["Roles"] if "-StartAnalysisRole" in r["RoleName"]]
+    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(without(policy, action)))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+
+def blocked(dropped: Deployed) -> dict[str, str]:
+    """What is blocked, and why."""
+    return {
+        name: scope.reason for name, scope in scopes_in(dropped.table.scheduler()).items() if scope.since is not None
+    }
+
+
+def tick(dropped: Deployed) -> None:
+    """The next tick, now."""
+    payload = json.dumps({"source": "aws.events", "detail-type": "Scheduled Event"})
+    dropped.cloud.client("lambda").invoke(FunctionName=dropped.outputs["StartFunction"], Payload=payload)
 
 
 def without(policy: dict[str, Any], action: str) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambdas.aws import job_table as jobs_module
+from lambdas.aws.event_bus import EventBus
 from lambdas.model import blocking
+from lambdas.model.errors import EventRefused
 from rekognition_local import Faults, Simulated
 from tests.fake_aws import World, world as moto_world
 from tests.fast_fake.world import standin_world
@@ -146,6 +148,11 @@ def test_one_forbidden_video_among_good_ones_is_rejected_at_once_and_said_once(w
         assert [world.job(f"{key}.mp4")["state"] for key in "abc"] == ["SUCCEEDED"] * 3
         assert len(told(world, "Job Rejected")) == 1
 
+        world.drop("d.mp4")
+        world.settle()
+        assert "suspected_at" not in world.job("bad.mp4"), "it is not put back again at the next success"
+        assert world.job("bad.mp4")["state"] == "REJECTED"
+
 
 def test_what_was_rejected_in_a_short_fault_of_the_account_is_done_after_all(world: World) -> None:
     with s3_refuses("forbidden"):
@@ -219,9 +226,6 @@ def test_nothing_stays_rejected_though_the_function_dies_at_any_call_while_it_fi
 
 
 def test_a_bus_that_fails_does_not_hide_the_block(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lambdas.aws.event_bus import EventBus
-    from lambdas.model.errors import EventRefused
-
     world.rekognition.inject("StartFaceDetection", "AccessDeniedException", times=3)
     with monkeypatch.context() as broken:
         broken.setattr(EventBus, "tell", refusing(EventRefused("not now")))
@@ -289,6 +293,21 @@ class TestAnUploadersChoiceThatCannotBeRead:
 
         assert [(job["analysis"], job["state"]) for job in world.jobs()] == [("label-detection", "SUCCEEDED")]
 
+    def test_is_refused_later_while_the_refusal_can_not_be_announced(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(EventBus, "tell", refusing(EventRefused("not now")))
+            assert world.drop("clip.mp4", analyses="nonsense") == {"batchItemFailures": []}
+            assert states(world) == ["WAITING"]
+        world.pass_time(20)
+
+        world.tick()
+
+        assert states(world) == ["REJECTED"]
+        assert "nonsense" in world.job("clip.mp4")["reason"]
+        assert len(told(world, "Job Rejected")) == 1
+
 
 class TestSettingsThatChange:
     def wait(self, world: World, key: str = "clip.mp4", **metadata: str) -> None:
@@ -318,6 +337,19 @@ class TestSettingsThatChange:
 
         assert states(world) == ["REJECTED"]
         assert "takes videos from other now" in world.job("clip.mp4")["reason"]
+
+    def test_an_analysis_that_is_no_longer_allowed_is_no_longer_blocked(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.rekognition.inject("StartLabelDetection", "AccessDeniedException", times=1)
+        world.drop("clip.mp4", analyses="label-detection")
+        assert list(blocked(world)) == ["label-detection"]
+
+        deploy(monkeypatch, ALLOWED_ANALYSES="face-detection")
+        world.tick()
+
+        assert blocked(world) == {}
+        assert states(world) == ["REJECTED"]
 
     def test_what_runs_is_collected_whatever_the_settings_say_now(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -548,6 +580,23 @@ class TestResultsThatAreNotCollected:
         world.settle()
         assert world.job("next.mp4")["state"] == "SUCCEEDED"
         assert [event["scope"] for event in told(world, "Starting Unblocked")] == ["results"]
+
+    def test_are_not_those_of_an_attempt_that_failed_and_runs_again(self) -> None:
+        with standin_world(Simulated(seconds=7200.0), Faults.off(max_running=50)) as world:
+            for number in range(12):
+                world.drop(f"{number}.mp4")
+            from lambdas import wiring
+
+            for job in world.jobs():
+                wiring.jobs().mark_slot_freed(job["job_id"], job["rekognition_job_id"])
+                wiring.jobs().try_again(wiring.jobs().get(job["job_id"]), "internal", 0)
+            world.tick()
+            assert set(states(world)) == {"RUNNING"}
+            world.pass_time(3700)
+
+            world.tick()
+
+            assert blocked(world) == {}
 
     def test_block_nothing_while_others_are_collected(self, world: World) -> None:
         from lambdas import wiring
