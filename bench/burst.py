@@ -133,7 +133,7 @@ class Run:
             simulation.sleep(platform.lasting(FULL_PAGE if answered.status == 200 else REFUSED))
             return answered
 
-        world.rekognition.handle = timed  # type: ignore[method-assign]
+        world.rekognition.handle = timed  # type: ignore[method-assign, assignment]
 
     def run(self, jobs: int, progress: Callable[[int], None]) -> Collected:
         """Let `jobs` jobs end, and collect them."""
@@ -190,7 +190,9 @@ _made = itertools.count(1)
 def in_environment(function: str) -> Iterator[None]:
     """Run in a warm execution environment of the function if one is free."""
     number = _free[function].pop() if _free[function] else next(_made)
-    simulator.current().label = number
+    worker = simulator.current()
+    assert worker is not None
+    worker.label = number
     yield
     _free[function].append(number)
 

@@ -5,7 +5,7 @@ They are assumptions, the same for ours and for the baselines.
 """
 
 import random
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +36,7 @@ class Meter:
 
     calls: Counter[str] = field(default_factory=Counter)  # "dynamodb.UpdateItem"
     invocations: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)  # of functions, as billed
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # of functions, as billed
 
     @property
     def table_calls(self) -> int:

@@ -22,7 +22,7 @@ from rekognition_local import Faults, RekognitionVideo, Simulated
 from rekognition_local.aws import AnyObject
 from rekognition_local.server import Server
 from tests.fast_fake.dynamodb import Table
-from tests.fast_fake.messages import Announcements, SentMessages
+from tests.fast_fake.messages import SentMessages, bus
 
 
 class Sink(ThreadingHTTPServer):
@@ -37,7 +37,7 @@ class Sink(ThreadingHTTPServer):
         self.clients = {
             "DynamoDB_20120810": Table().client(),
             "AmazonSQS": SentMessages().client(),
-            "AWSEvents": Announcements().client(),
+            "AWSEvents": bus(lambda entries: {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in entries]}),
         }
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -53,7 +53,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self._body()
         if target := self.headers.get("X-Amz-Target"):
-            self._json(*target.split("."), json.loads(body))
+            service, operation = target.split(".")
+            self._json(service, operation, json.loads(body))
         elif "uploads" in self._query:
             self.server.metadata[self._file.name] = self._labels
             self._xml("InitiateMultipartUploadResult", f"<UploadId>{self._file.name}</UploadId>")

@@ -11,10 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition.type_defs import VideoTypeDef
 
 KEY = "six-hours.mp4"
 
@@ -29,7 +32,7 @@ def clients() -> dict[str, Any]:
 def start() -> str:
     """Start the job (untimed for nobody: it is one call for both sides)."""
     rekognition = boto3.client("rekognition")
-    video = {"S3Object": {"Bucket": "videos", "Name": KEY}}
+    video: VideoTypeDef = {"S3Object": {"Bucket": "videos", "Name": KEY}}
     return str(rekognition.start_face_detection(Video=video, FaceAttributes="DEFAULT")["JobId"])
 
 
@@ -80,7 +83,7 @@ def ours() -> int:
     for invocation in range(1, 1000):
         context = Invocation(f"invocation-{invocation}")
         record = {"messageId": "1", "body": ask_again(job.job_id, "bench"), "eventSource": "aws:sqs"}
-        collect_results.handler({"Records": [record]}, context)  # type: ignore[arg-type]
+        collect_results.handler({"Records": [record]}, context)
         done = jobs.get(job.job_id)
         if done and done.state == "SUCCEEDED":
             return done.detections or 0

@@ -55,19 +55,19 @@ def of_jobs(usage: dict[str, Any], cpu_us_per_row: float) -> Used:
     used["dynamodb_read_unit"] = usage["table_units"]["read"]
     invocations = sum(usage["invocations"].values())
     used["lambda_request"] = invocations
-    seconds: Used = Counter(usage["function_seconds"])
+    seconds: Any = Counter(usage["function_seconds"])
     seconds["collect"] += rows * cpu_us_per_row / 1e6
-    used["lambda_gb_second_arm64"] = sum(seconds[name] * memory for name, memory in MEMORY.items())  # type: ignore[assignment]
-    used["logs_gb"] = (usage["log_bytes"] + invocations * PLATFORM_LOG) / 1e9  # type: ignore[assignment]
+    used["lambda_gb_second_arm64"] = sum(seconds[name] * memory for name, memory in MEMORY.items())
+    used["logs_gb"] = (usage["log_bytes"] + invocations * PLATFORM_LOG) / 1e9
     used["metric_hour"] = METRICS * (1 + usage["drain_s"] / 3600)
     used["s3_gb_month"] = rows * BYTES_PER_ROW / 1e9
-    return Counter({name: number * scale for name, number in used.items()})  # type: ignore[misc]
+    return Counter({name: number * scale for name, number in used.items()})
 
 
 def of_an_idle_month() -> Used:
     """What a month without any upload uses."""
     return Counter(
-        {  # type: ignore[arg-type]
+        {
             "lambda_request": MINUTES,
             "lambda_gb_second_arm64": MINUTES * IDLE_TICK["seconds"] * MEMORY["start"],
             "dynamodb_read_unit": MINUTES * IDLE_TICK["read_units"],

@@ -128,7 +128,7 @@ class Baseline:
             oldest_wait=max(job["Started"] for job in self.rekognition.jobs()) - self.simulation.start,
             order=[job["Name"] for job in self.rekognition.jobs()],
             meter=self.platform.meter,
-            units=Counter(),
+            units={},
             log_bytes=0,
         )
 

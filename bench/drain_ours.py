@@ -47,7 +47,7 @@ class Drained:
     oldest_wait: float  # seconds from the drop to the last accepted start
     order: list[str]  # keys, as they were started
     meter: Meter
-    units: Counter[str]  # of the table, as billed
+    units: dict[str, float]  # of the table, as billed
     log_bytes: int
 
 

@@ -359,7 +359,7 @@ def world(engine: Any = None, faults: Faults | None = None, **environment: str) 
         return
 
     with mock_aws():
-        session = {"region_name": REGION, "aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        session: dict[str, Any] = {"region_name": REGION, "aws_access_key_id": "test", "aws_secret_access_key": "test"}
         s3, dynamodb, sqs = (boto3.client(service, **session) for service in ("s3", "dynamodb", "sqs"))
         for bucket in ("videos", "results"):
             s3.create_bucket(Bucket=bucket)

@@ -8,7 +8,6 @@ Most are seen as the handlers write them, so a new name can't slip in beside thi
 import json
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
 
 import pytest
 
@@ -82,7 +81,7 @@ def lived() -> Iterator[StandInWorld]:
         yield world
 
 
-def items(world: StandInWorld) -> dict[str, dict[str, Any]]:
+def items(world: StandInWorld) -> dict[str, set[str]]:
     return {job_id: set(item) for job_id, item in world.table.items.items()}
 
 
@@ -118,7 +117,9 @@ def test_a_checkpoint_has_frozen_names() -> None:
         world.drop("long.mp4")
         world.pass_time(2)
         world.collect(world.notifications.pop(0).message, seconds=29.0)
-        checkpoint = json.loads(wiring.jobs().get(world.job("long.mp4")["job_id"]).checkpoint)
+        job = wiring.jobs().get(world.job("long.mp4")["job_id"])
+        assert job is not None
+        checkpoint = json.loads(job.checkpoint or "")
 
         assert set(checkpoint) == CHECKPOINT
         assert set(checkpoint["rows"]) == {"checksum", "length", "upload_id", "parts"}

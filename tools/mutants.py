@@ -604,7 +604,7 @@ class Runner:
                 return compile(mutant.source, path, "exec", dont_inherit=True)
             return original(loader, name)
 
-        importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+        importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]
         killed: list[str | None] = []
         try:
             tests = sorted({self.baseline.files[test] for test in self.order(mutant)})
@@ -710,7 +710,7 @@ def _the_session(
             importlib.import_module("tests.histories.machine")  # once, not in each child
 
         with tempfile.NamedTemporaryFile("w+") as file:
-            pid, pipe = in_child(lambda: file.write(json.dumps(measure(session, modules).told())) and file.flush())
+            pid, pipe = in_child(lambda: print(json.dumps(measure(session, modules).told()), file=file, flush=True))
             os.waitpid(pid, 0)
             os.close(pipe)
             told = json.loads(Path(file.name).read_text() or '{"failing": ["(the measuring itself)"]}')

@@ -105,7 +105,7 @@ def main() -> int:
             take(page, name)
         with Site(videos(documents)) as site:
             page = browser.new_context(**desk | {"viewport": {"width": 1180, "height": 860}}).new_page()
-            page.goto(site.url)
+            page.goto(site.login_url())
             page.locator("#videos a").wait_for()
             take(page, "overview")
         browser.close()

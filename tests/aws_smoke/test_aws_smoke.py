@@ -103,7 +103,7 @@ def test_the_price_is_said_for_billed_seconds_and_for_billed_minutes() -> None:
 
     least, most = cost.video_dollars([one])
 
-    assert (least, most) == (pytest.approx(0.15), pytest.approx(1.5))
+    assert [least, most] == pytest.approx([0.15, 1.5])
     assert "$0.15 if AWS bills seconds, and $1.50 if it bills every started minute" in cost.statement([one])
 
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_removed_is_listed_and_can_be_removed_later(account: Acco
         raise refusal
 
     with monkeypatch.context() as patch:
-        patch.setitem(smoke.sys.modules["tools.aws_smoke.account"]._REMOVERS, "bucket", refuse)
+        patch.setitem(sys.modules["tools.aws_smoke.account"]._REMOVERS, "bucket", refuse)
         run = carry_out(account, scenario("first"))
 
     assert run.left == [f"bucket smoke-bucket (us-east-1): {refusal}"]

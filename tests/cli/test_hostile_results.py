@@ -49,7 +49,7 @@ SHEETS = [{"delimiter": mark, "quotechar": quote} for mark in ",;\t|" for quote 
 
 def cells(text: str) -> list[str]:
     """Every cell that a program may find in it, whatever it takes for a separator and for a quote."""
-    found = [cell for sheet in SHEETS for row in csv.reader(io.StringIO(text, newline=""), **sheet) for cell in row]  # type: ignore[arg-type]
+    found = [cell for sheet in SHEETS for row in csv.reader(io.StringIO(text, newline=""), **sheet) for cell in row]
     return found + re.split("[,;|\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]", text)
 
 
@@ -235,7 +235,7 @@ def test_a_download_writes_through_no_link_that_others_put_there(
     for name in (".face-detection.json.part", "face-detection.json"):
         (tmp_path / name).symlink_to("theirs")
 
-    results._save(None, "key", tmp_path / "face-detection.json")  # type: ignore[arg-type]
+    results._save(None, "key", tmp_path / "face-detection.json")
 
     assert (tmp_path / "theirs").read_text() == "theirs"
     assert (tmp_path / "face-detection.json").read_bytes() == b"{}"

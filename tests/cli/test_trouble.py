@@ -133,7 +133,7 @@ class Athena:
 
     def paginate(self, **_: Any) -> Any:
         columns = [{"Name": "video_key", "Type": "varchar"}, {"Name": "n", "Type": "bigint"}]
-        rows = [["video_key", "n"], ["a.mp4", "3"], [None, "0"]]
+        rows: list[list[str | None]] = [["video_key", "n"], ["a.mp4", "3"], [None, "0"]]
         data = [{"Data": [{"VarCharValue": cell} if cell else {} for cell in row]} for row in rows]
         yield {"ResultSet": {"Rows": data, "ResultSetMetadata": {"ColumnInfo": columns}}}
         yield {"ResultSet": {"Rows": data[1:2], "ResultSetMetadata": {"ColumnInfo": columns}}}

@@ -63,7 +63,7 @@ class VideoDetect:
             "search": self.rek.start_face_search,
             "segment": self.rek.start_segment_detection,
         }[analysis]
-        response = operation(
+        response = operation(  # type: ignore[operator]
             Video={"S3Object": {"Bucket": self.bucket, "Name": self.video}},
             NotificationChannel={"RoleArn": self.role_arn, "SNSTopicArn": self.topic_arn},
             **extra,
@@ -103,7 +103,7 @@ class VideoDetect:
         sort = {"SortBy": "TIMESTAMP"} if analysis in ("label", "moderation", "celebrity", "search") else {}
         token, pages, finished = "", 0, False
         while not finished:
-            response = operation(JobId=self.job_id, MaxResults=10, NextToken=token, **sort)
+            response = operation(JobId=self.job_id, MaxResults=10, NextToken=token, **sort)  # type: ignore[operator]
             metadata = response["VideoMetadata"]
             metadata = metadata[0] if isinstance(metadata, list) else metadata
             print("Codec: " + metadata["Codec"], "Duration: " + str(metadata["DurationMillis"]))

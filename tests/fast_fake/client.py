@@ -13,7 +13,7 @@ Operation = Callable[[Params], dict[str, Any]]
 def refuse(code: str, operation: str, status: int = 400, message: str = "") -> NoReturn:
     """Raise what botocore raises for a service's error."""
     raise ClientError(
-        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},
         operation,
     )
 

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,7 +27,7 @@ class Table:
 
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
-        self.units: Counter[str] = Counter()
+        self.units: dict[str, float] = {"read": 0.0, "write": 0.0}
         self.written: Callable[[str, Item, Item], None] = lambda *_: None
         self._orders: dict[str, dict[str, list[tuple[str, str]]]] = {name: defaultdict(list) for name in INDEXES}
         self._lagging = False

@@ -76,6 +76,7 @@ def standin_world(
     rekognition.publish = here.notifications.append
     made = {"dynamodb": table.client(), "s3": buckets.client(), "sqs": queue.client(), "events": bus(here.take_events)}
     clients: dict[Any, Any] = {name: wrap(name, client) for name, client in made.items()}
+    config: Any
     for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
         client = RekognitionClient(rekognition, config.retries["total_max_attempts"], clock.sleep)
         clients[id(config)] = wrap("rekognition", client)

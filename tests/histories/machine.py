@@ -102,7 +102,7 @@ def _plan() -> Plan:
     on = _dice.choice(OPERATIONS)
     what = _dice.random()
     if what < 0.45:
-        kind = _dice.choice(("crash before", "crash after", "error before", "error after"))
+        kind: Any = _dice.choice(("crash before", "crash after", "error before", "error after"))
         return Plan(somewhere, kind, on, code=_dice.choice(("down", "down", "denied", "slow", "invalid")))
     if what < 0.8:
         kind = _dice.choice(("meanwhile", "meanwhile", "meanwhile after"))
@@ -172,7 +172,7 @@ class Histories(RuleBasedStateMachine):
     @initialize(given=beginnings)
     def begin(self, given: Given) -> None:
         """A world of its own for each history."""
-        faults = Faults.off(max_running=given.max_running, **given.faults)  # type: ignore[arg-type]
+        faults = Faults.off(max_running=given.max_running, **given.faults)
         logger.setLevel("CRITICAL")
         self._stack.callback(logger.setLevel, "INFO")
         self._stack.enter_context(redirect_stdout(io.StringIO()))  # metrics
@@ -182,7 +182,7 @@ class Histories(RuleBasedStateMachine):
         self._stack.enter_context(patch.object(rekognition_module, "PAGE_ROWS", PAGE_ROWS))
         self._stack.enter_context(patch.object(streams, "PART", PART))
         engine = Simulated(seconds=_seconds, detections=_detections)
-        self.trouble: Trouble = Trouble(None, self._meanwhile, given.page_seconds, given.call_seconds)  # type: ignore[arg-type]
+        self.trouble: Trouble = Trouble(None, self._meanwhile, given.page_seconds, given.call_seconds)
         self.truth = Truth(epochs=[given.choices])
         self.world = self._world(engine, faults)
         self.trouble.clock = self.world.clock

@@ -1,11 +1,10 @@
 """The same histories on moto: they hold the stand-in to what moto does."""
 
 import json
+import random
 from itertools import count
 from typing import Any
 from unittest.mock import patch
-
-import moto.s3.models
 
 from tests.fake_aws import World, forget_parts, world
 from tests.fast_fake.rekognition import RekognitionClient
@@ -49,11 +48,12 @@ class OnMoto(OnTheStandIn):
         from lambdas import wiring
 
         self._stack.enter_context(patch("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1))  # as small as the machine's parts
-        self._stack.enter_context(patch("moto.s3.models.random", Drawn(moto.s3.models.random)))
+        self._stack.enter_context(patch("moto.s3.models.random", Drawn(random)))
         here = self._stack.enter_context(world(engine, faults, **self.truth.choices.environment))
         clients: dict[Any, Any] = {
             name: self.trouble.wrap(name, wiring.client(name)) for name in ("dynamodb", "s3", "sqs", "events")
         }
+        config: Any
         for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
             client = RekognitionClient(here.rekognition, config.retries["total_max_attempts"], here.clock.sleep)
             clients[id(config)] = self.trouble.wrap("rekognition", client)

@@ -23,7 +23,15 @@ from lambdas.aws.job_table import Jobs
 from lambdas.logic import collector as collecting, enqueue, faults, polling, results
 from lambdas.logic.scheduler import Scheduler
 from lambdas.model import analyses, routing as choosing
-from lambdas.model.errors import AccountFault, CannotStart, JobForgotten, NoFreeSlot, ServiceTrouble
+from lambdas.model.errors import (
+    AccountFault,
+    CannotStart,
+    Gone,
+    JobForgotten,
+    NoFreeSlot,
+    PageTokenExpired,
+    ServiceTrouble,
+)
 from lambdas.model.job import Job
 from tests.histories.__main__ import profile
 from tests.histories.machine import Histories
@@ -167,7 +175,7 @@ def _objects_are_trouble(operation: str, error: ClientError) -> None:
     """What S3 says of one object is its own trouble."""
     try:
         _s3_error(operation, error)
-    except videos.Gone:
+    except Gone:
         raise
     except CannotStart as fault:
         raise ServiceTrouble(str(fault)) from error
@@ -317,7 +325,7 @@ def _no_such_page(original: Callable[..., Any]) -> Callable[..., Any]:
     def error(error: Exception) -> None:
         try:
             original(error)
-        except rekognition_module.PageTokenExpired as expired:
+        except PageTokenExpired as expired:
             raise JobForgotten(str(expired)) from error
 
     return error

@@ -448,7 +448,7 @@ class Watch:
             return
         stats = self._world.rekognition.stats()
         holders = sum(job["state"] == "RUNNING" for job in jobs)
-        full |= stats["running"] >= self._world.rekognition.faults.max_running or (cap and holders >= cap)
+        full |= stats["running"] >= self._world.rekognition.faults.max_running or bool(cap and holders >= cap)
         bad = sum(any(upload.bad for upload in self._truth.of_job(job)) for job in waiting)
         blocked = self._blocked()
         patience = 2 + 3 * bad

@@ -20,7 +20,7 @@ def model() -> ServiceModel:
     return boto3.client("rekognition", region_name="us-east-1").meta.service_model
 
 
-def differences(value: Value | None, shape: Shape, path: str) -> Iterator[str]:
+def differences(value: Value | None, shape: Any, path: str) -> Iterator[str]:
     """Where the catalogue's `value` is not what the model's `shape` says."""
     bounds = shape.metadata.get("min"), shape.metadata.get("max")
     if isinstance(value, Structure):
@@ -58,7 +58,7 @@ def members(ours: Any, theirs: Any, required: Any, ours_required: Any, path: str
         yield from differences(ours[name], theirs[name], f"{path}.{name}")
 
 
-def without(shape: Shape, common: set[str]) -> dict[str, Shape]:
+def without(shape: Any, common: set[str]) -> dict[str, Shape]:
     return {name: member for name, member in shape.members.items() if name not in common}
 
 

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from lambdas.aws import job_table as jobs_module
 from lambdas.aws.event_bus import EventBus
 from lambdas.model import blocking
+from lambdas.model.clock import iso
 from lambdas.model.errors import EventRefused
 from rekognition_local import Faults, Simulated
 from tests.fake_aws import World, world as moto_world
@@ -39,7 +40,7 @@ def s3_refuses(answer: str, keys: Callable[[str], bool] = lambda key: True) -> I
     def call(operation: str, params: dict[str, Any]) -> Any:
         if operation in ("HeadObject", "GetObject") and params["Bucket"] == "videos" and keys(params["Key"]):
             status, code, message = ANSWERS[answer][operation == "GetObject"]
-            details = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+            details: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
             raise ClientError(details, operation)
         return carry_out(operation, params)
 
@@ -603,7 +604,7 @@ class TestResultsThatAreNotCollected:
 
         self.finish(world, 12)
         world.pass_time(3700)
-        wiring.jobs()._update(jobs_module.SCHEDULER, {"collected_at": jobs_module.iso(world.clock.now())})
+        wiring.jobs()._update(jobs_module.SCHEDULER, {"collected_at": iso(world.clock.now())})
         world.rekognition.inject("StartFaceDetection", "LimitExceededException", times=1)
         world.drop("next.mp4")
 

@@ -27,7 +27,7 @@ def written(buckets: Buckets, text: bytes, **given) -> ObjectStream:
 
 
 def body(buckets: Buckets) -> bytes:
-    return buckets.objects[TARGET.bucket, TARGET.key].body
+    return buckets.objects[TARGET.bucket, TARGET.key].body or b""
 
 
 def test_an_object_in_parts_appears_whole() -> None:

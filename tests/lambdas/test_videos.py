@@ -1,7 +1,6 @@
 """Whose fault an answer of S3's about a video is: the object's, the account's, or the service's."""
 
 import io
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -173,8 +172,8 @@ def test_what_a_refusal_of_the_headers_means_is_asked_with_one_byte_of_the_same_
 
 
 def test_what_other_calls_say_is_taken_as_it_is() -> None:
-    s3 = S3()
-    s3.get_object_tagging: Callable[..., Any] = lambda **named: s3._answer(refusal("AccessDenied", 403), named)
+    s3: Any = S3()
+    s3.get_object_tagging = lambda **named: s3._answer(refusal("AccessDenied", 403), named)
 
     with pytest.raises(AccountFault, match="AccessDenied"):
         Videos(s3).ask("get_object_tagging", "videos", "x.mp4", None)

@@ -15,7 +15,7 @@ import pytest
 
 from localcloud import dev_cloud, folders
 from localcloud.__main__ import pairs, parser, settings
-from localcloud.cloud import CloudError
+from localcloud.cloud import CloudError, LocalCloud
 from localcloud.supervisor import CHECKOUT
 
 NOTHING = {"context": {}, "rekognition_endpoint": None, "endpoint_options": [], "port": 0}
@@ -38,7 +38,7 @@ def steps():
 @pytest.fixture
 def up(steps):
     def up(**options):
-        return dev_cloud.up(**(NOTHING | options), progress=lambda name, done: done and steps.append(name))
+        return dev_cloud.up(**(NOTHING | options), progress=lambda name, done: steps.append(name) if done else None)
 
     return up
 
@@ -98,7 +98,7 @@ def test_a_cloud_stays_takes_videos_is_brought_up_to_date_and_goes(folder, up, s
 
 def test_a_killed_cloud_is_not_running_and_gives_way_to_a_new_one(folder):
     def start():
-        with dev_cloud.LocalCloud(deploy=False, rekognition_endpoint="http://127.0.0.1:9", folder=folder) as cloud:
+        with LocalCloud(deploy=False, rekognition_endpoint="http://127.0.0.1:9", folder=folder) as cloud:
             cloud.detach()
 
     start()

@@ -33,6 +33,7 @@ class Endpoint(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: Endpoint
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

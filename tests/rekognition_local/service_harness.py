@@ -74,7 +74,7 @@ class ServiceHarness:
     def rows(self, job_id: str, analysis: str, **parameters: Any) -> list[dict[str, Any]]:
         """All rows, page by page."""
         rows: list[dict[str, Any]] = []
-        token = ""
+        token: str | None = ""
         while token is not None:
             page = self.get(job_id, analysis, NextToken=token, **parameters)
             rows += page[BY_NAME[analysis].rows]

@@ -101,13 +101,14 @@ def test_faces_are_listed_in_pages(harness: ServiceHarness) -> None:
 def test_a_deleted_collection_is_gone(harness: ServiceHarness) -> None:
     harness.good("DeleteCollection", CollectionId="people")
 
-    for operation, more in {
+    calls: dict[str, dict[str, Any]] = {
         "DeleteCollection": {},
         "DescribeCollection": {},
         "ListFaces": {},
         "DeleteFaces": {"FaceIds": ["0" * 8 + "-0000-0000-0000-" + "0" * 12]},
         "IndexFaces": {"Image": picture()},
-    }.items():
+    }
+    for operation, more in calls.items():
         code, _ = harness.refusal(operation, {"CollectionId": "people"} | more)
         assert code == "ResourceNotFoundException", operation
 

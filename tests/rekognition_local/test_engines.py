@@ -368,7 +368,7 @@ def test_labels_below_the_confidence_asked_for_are_left_out() -> None:
 @needs("labels")
 @pytest.mark.skipif(not INSTALLED["text"], reason="onnxruntime comes with the extra text")
 def test_both_runtimes_see_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = cv2.cvtColor(videos.portrait(640, 360), cv2.COLOR_RGB2BGR)
+    picture: Any = cv2.cvtColor(videos.portrait(640, 360), cv2.COLOR_RGB2BGR)
     found = Labels({}).find(picture)
     monkeypatch.setattr("rekognition_local.engines.onnx_session._session", lambda _: None)
 
@@ -454,7 +454,7 @@ def test_a_missing_extra_fails_the_job_and_names_the_command(monkeypatch: pytest
     with videos.CLIP.open("rb") as file:
         outcomes = look_at(file, looks, lambda _done: None)
 
-    assert f"{install_command(EXTRAS[analysis])} does that" in outcomes["job"].failure
+    assert f"{install_command(EXTRAS[analysis])} does that" in (outcomes["job"].failure or "")
     assert len(outcomes["shots"].rows) == 5
 
 

@@ -1,6 +1,7 @@
 """What the endpoint answers, in process and in virtual time. Every answer is checked against botocore's model."""
 
 import json
+from typing import Any
 
 import boto3
 import pytest
@@ -8,7 +9,7 @@ from moto import mock_aws
 
 from rekognition_local import AnyObject, Caller, RekognitionVideo, S3Objects, Simulated, attach
 from rekognition_local.aws import Stored, Unreadable
-from rekognition_local.engines import Outcome, Planned
+from rekognition_local.engines import Outcome, Source
 from rekognition_local.service import MOST_BYTES
 from tests.rekognition_local.service_harness import BUCKET, CHANNEL, KEY, ServiceHarness, video
 
@@ -123,7 +124,8 @@ def test_pages_hold_every_row_once_and_in_order() -> None:
     job = harness.start()
     harness.wait(10)
 
-    pages, token = [], ""
+    pages = []
+    token: str | None = ""
     while True:
         page = harness.get(job, NextToken=token)
         pages.append(page)
@@ -204,7 +206,7 @@ def test_a_million_detections_are_made_when_they_are_asked_for() -> None:
 
 
 def test_the_same_token_is_the_same_job(harness: ServiceHarness) -> None:
-    parameters = {"ClientRequestToken": "once", "JobTag": "t", "NotificationChannel": CHANNEL}
+    parameters: dict[str, Any] = {"ClientRequestToken": "once", "JobTag": "t", "NotificationChannel": CHANNEL}
 
     first = harness.start(**parameters)
     again = harness.start(**parameters)
@@ -489,7 +491,7 @@ class Shelf:
     def __init__(self, size: int = 1, region: str = "") -> None:
         self.stored = Stored(size, region=region)
 
-    def look(self, source: object) -> Stored:
+    def look(self, source: Source) -> Stored:
         if source.name != KEY:
             raise Unreadable
         return self.stored
@@ -558,7 +560,7 @@ def test_a_boto3_client_is_answered_in_process_beside_moto() -> None:
 
 def test_an_engine_that_reports_later_ends_the_job_when_it_does() -> None:
     class Later:
-        def begin(self, work, report) -> Planned | None:
+        def begin(self, work, report) -> None:
             self.end = lambda: report(work.job_id, Outcome(rows=[b'{"Timestamp":0,"Face":{}}']))
 
         def progress(self, job_id: str) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -29,7 +30,7 @@ def write(
     """A video of RGB *pictures*; *times* are milliseconds, for a rate that varies."""
     defaults = {"preset": "ultrafast", "crf": "30"}
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, options=defaults | (options or {}))
+        stream: Any = container.add_stream(codec, rate=rate, options=defaults | (options or {}))
         stream.pix_fmt = "yuv420p"
         if times:
             stream.codec_context.time_base = Fraction(1, 1000)
@@ -88,7 +89,7 @@ def cut_before_its_index(folder: Path) -> Path:
 def sound_only(folder: Path) -> Path:
     def make(path: Path) -> None:
         with av.open(str(path), "w") as container:
-            stream = container.add_stream("aac", rate=44100)
+            stream: Any = container.add_stream("aac", rate=44100)
             frame = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.int16), format="s16", layout="mono")
             frame.sample_rate = 44100
             container.mux(stream.encode(frame))

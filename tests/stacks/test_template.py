@@ -4,7 +4,7 @@ import ast
 import importlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ LOGICAL_IDS = {
 }
 
 
-def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
+def resources(template: Template, kind: str) -> Mapping[str, Mapping[str, Any]]:
     return template.find_resources(kind)
 
 

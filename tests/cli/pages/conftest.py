@@ -9,6 +9,7 @@ import pytest
 
 from cli.pages.report import Facts, write_report
 from tests.browser import Tab, chromium, tab
+from tests.cli.pages.documents import CLIP, all_seven
 
 __all__ = ["chromium", "tab"]  # fixtures
 
@@ -26,11 +27,11 @@ def report(tab: Callable[..., Tab], tmp_path: Path) -> Callable[..., Tab]:
         ready: bool = True,
         **options: Any,
     ) -> Tab:
-        clip = shutil.copy(documents.CLIP, tmp_path / "a clip, 100 % #1.mp4")
+        clip = shutil.copy(CLIP, tmp_path / "a clip, 100 % #1.mp4")
         file = write_report(
             tmp_path / "report.html",
             key,
-            documents.all_seven() if documents is None else documents,
+            all_seven() if documents is None else documents,
             file=Path(clip) if video else None,
             facts=facts,
         )
