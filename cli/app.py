@@ -1,4 +1,4 @@
-"""``rekognition-batch``: the commands, by what people want of them."""
+"""``rekognition-batch``: the commands, under four headings."""
 
 import io
 import sys
@@ -34,23 +34,23 @@ MODULES = {name: module for commands in COMMANDS.values() for name, module in co
 EPILOGUE = """\b
 Exit codes:
   0  done
-  1  not done, or not all of it; doctor: something is wrong
-  2  the words typed make no sense
+  1  failed, in whole or in part; doctor: something is wrong
+  2  invalid usage
   3  no such video, result or saved query
-  4  AWS or the stack can't be had (credentials, region, permission)
+  4  AWS or the stack is unavailable (credentials, region, permission)
   5  not confirmed
 130  interrupted"""
 
 
 class Commands(click.Group):
-    """Commands in modules that are imported when they are needed."""
+    """Imports each command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """All of them, in the order of the list above."""
+        """Every command's name, in the order of COMMANDS."""
         return list(MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """One of them."""
+        """The command of that name, or None."""
         if cmd_name not in MODULES:
             return None
         module = import_module(f"cli.{MODULES[cmd_name]}.commands")
@@ -60,7 +60,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does; an unknown one is told the nearest."""
+        """As click does; for an unknown command, the error suggests the nearest one."""
         from cli.core.errors import near
 
         if args and args[0] not in MODULES and not args[0].startswith("-"):
@@ -70,7 +70,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Under their headings."""
+        """List the commands under their headings."""
         for heading, names in COMMANDS.items():
             with formatter.section(heading):
                 found = [(name, self.get_command(ctx, name)) for name in names]
@@ -81,7 +81,7 @@ def _version() -> str:
     try:
         return version("rekognition-batch")
     except PackageNotFoundError:
-        return "not installed; run from its folder"
+        return "not installed; run from the checkout"
 
 
 @click.group(
@@ -93,26 +93,26 @@ def _version() -> str:
 @target_options
 @click.pass_context
 def app(context: click.Context, /, **given: Any) -> None:
-    """Drop videos, see what happens to them, and get what was found.
+    """Upload videos, follow their analyses, and get the results.
 
     \b
     rekognition-batch upload holiday.mp4 interviews/
     rekognition-batch status --watch
     rekognition-batch report holiday.mp4
 
-    The stack is found by its outputs. The options below may also stand after the command.
+    The options below choose the stack. They may also stand after the command.
     """
     context.obj = Target(given["stack_name"], given["profile"], given["region"], given["local"])
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run it; a mistake of the user's, or of AWS's, ends in one sentence and never in a traceback."""
+    """Run the command; errors of usage and of AWS end in one sentence, never in a traceback."""
     sys.excepthook = terminal.show_bug
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run it; the exit code."""
+    """Run the command; returns the exit code."""
     try:
         code = app.main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -124,7 +124,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         terminal.line("Interrupted.", err=True)
         return 130
-    except BrokenPipeError:  # head has seen enough
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         terminal.hang_up()
         return 0
     except Exception as error:

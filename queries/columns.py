@@ -173,7 +173,7 @@ ROWS: Mapping[str, tuple[Column, ...]] = {
     "face-search": (
         _MOMENT,
         Column("person_index", INTEGER, "tells people of one video apart"),
-        Column("match_similarity", DOUBLE, "0..100, of the best match; null: nobody of the collection"),
+        Column("match_similarity", DOUBLE, "0..100, of the best match; null: no match in the collection"),
         Column("match_face_id", STRING, "the best match's face"),
         Column("match_external_image_id", STRING, "what it was called when it was put into the collection"),
         Column("match_user_id", STRING, "the collection's user it belongs to"),

@@ -1,4 +1,4 @@
--- title: When somebody of a collection is seen
+-- title: When a person of a collection is seen
 -- answers: Moments at which a face search found this face, by the name it has in the collection.
 -- parameter: name varchar 'anna.jpg' the ExternalImageId given when the face was indexed
 -- parameter: similarity double 90 the least similarity, 0..100

@@ -1,5 +1,5 @@
 -- title: Videos without a label
--- answers: Which analysed videos never show something. A video nobody looked at is not among them.
+-- answers: Which analysed videos never show something. Videos without a label detection are not listed.
 -- parameter: label varchar 'Bicycle' the label's name, in any case
 -- parameter: confidence double 50 what is less sure than this doesn't count as shown, 0..100
 WITH newest AS (

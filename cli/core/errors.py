@@ -1,10 +1,10 @@
-"""What can go wrong for who types: one sentence, what to type next, and the exit code that programs see.
+"""What can go wrong in a command: each error is one sentence, what to type next, and an exit code for programs.
 
-CliError           1   it could not be done, or not all of it
-├── WrongUse       2   the words typed make no sense (click's own code for that)
+CliError           1   the command failed, in whole or in part
+├── WrongUse       2   invalid usage (click's own code for that)
 ├── NotThere       3   no such video, job, result or saved query
 ├── NoCloud        4   no credentials, no region, no stack, or AWS says no
-└── Declined       5   somebody was asked and said no, or nobody was there to be asked
+└── Declined       5   you answered no, or there is no terminal to ask on
 """
 
 from difflib import get_close_matches
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CliError(Exception):
-    """It could not be done. `hint` is what to type next, or empty."""
+    """The command failed. `hint` is what to type next, or empty."""
 
     exit_code = 1
 
@@ -25,34 +25,34 @@ class CliError(Exception):
 
 
 class WrongUse(CliError):
-    """The words typed make no sense."""
+    """Invalid usage."""
 
     exit_code = 2
 
 
 class NotThere(CliError):
-    """There is no such thing."""
+    """No such video, job, result or saved query."""
 
     exit_code = 3
 
 
 class NoCloud(CliError):
-    """AWS, or the stack in it, can't be had."""
+    """AWS, or the stack in it, is unavailable."""
 
     exit_code = 4
 
 
 class Declined(CliError):
-    """Nobody said yes."""
+    """The user did not confirm."""
 
     exit_code = 5
 
 
 def near(word: str, known: "Iterable[str]", most: int = 3) -> list[str]:
-    """The words of `known` that somebody who typed `word` may have meant, nearest first."""
+    """The members of `known` that are likely meant by `word`, nearest first."""
     known = list(dict.fromkeys(known))
     within = [other for other in known if word.lower() in other.lower()]
-    # By their names as well: a key's folders are what people forget.
+    # Also by file name alone: people often leave out a key's folders.
     names = {other.rsplit("/", 1)[-1]: other for other in known}
     close = get_close_matches(word, known, n=most, cutoff=0.6)
     close += [names[name] for name in get_close_matches(word.rsplit("/", 1)[-1], names, n=most, cutoff=0.7)]
@@ -60,7 +60,7 @@ def near(word: str, known: "Iterable[str]", most: int = 3) -> list[str]:
 
 
 def understood(error: Exception) -> CliError | None:
-    """What an error of AWS's library means to who typed the command; None if it is a bug of ours."""
+    """The message for an error of boto3; None if the error is a bug in this project."""
     from botocore import exceptions as aws
 
     if isinstance(error, aws.ClientError):
@@ -74,9 +74,7 @@ def understood(error: Exception) -> CliError | None:
     if isinstance(error, aws.NoRegionError):
         return NoCloud("No AWS region is chosen.", "add --region eu-west-1, or: export AWS_REGION=eu-west-1")
     if isinstance(error, (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ReadTimeoutError)):
-        return NoCloud(
-            f"AWS does not answer: {error}", "is the network there, and for a local cloud: make cloud-status"
-        )
+        return NoCloud(f"AWS does not answer: {error}", "check the network; for a local cloud: make cloud-status")
     if isinstance(error, aws.BotoCoreError):
         return NoCloud(str(error))
     return None
@@ -93,7 +91,7 @@ def _refused(error: Any) -> CliError:
     if code in _EXPIRED:
         return NoCloud("The AWS sign-in has expired.", "aws sso login   (or however you sign in)")
     if code in _UNKNOWN:
-        return NoCloud(f"AWS does not know these credentials ({code}).", "aws sts get-caller-identity")
+        return NoCloud(f"AWS does not accept these credentials ({code}).", "aws sts get-caller-identity")
     if code in _DENIED:
-        return NoCloud(f"These credentials may not do {call}: {text or code}", "rekognition-batch doctor")
+        return NoCloud(f"These credentials are not allowed to call {call}: {text or code}", "rekognition-batch doctor")
     return NoCloud(f"AWS refused {call}: {text or code}")

@@ -1,4 +1,4 @@
-"""Where files go on this machine: a key may hold what no file's name can."""
+"""File names on this machine for S3 keys, which may hold characters that a file name can't."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,8 @@ from cli.core.errors import CliError
 
 
 def file_name(key: str) -> str:
-    """A file's name that people recognise the key by, whatever the key holds: no folder, no control character, no
-    option of a program.
+    """A readable file name for any key: without folders, control characters, or a leading dash that a program would
+    read as an option.
     """
     last = "".join(mark if mark.isprintable() else "_" for mark in key.rstrip("/").rsplit("/", 1)[-1])
     name = re.sub(r'^-|[/\\:*?"<>|]', "_", last.strip(". "))
@@ -18,18 +18,18 @@ def file_name(key: str) -> str:
 
 
 def stem(key: str) -> str:
-    """The same without the extension."""
+    """As `file_name`, without the extension."""
     return Path(file_name(key)).stem or "video"
 
 
 def make(folder: Path) -> Path:
-    """The folder, made if need be.
+    """The folder; creates it if it is missing.
 
     Raises:
-        CliError: it can't be.
+        CliError: the folder can't be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CliError(f"{folder} can't be made: {error.strerror}.", "name another: --output FOLDER") from None
+        raise CliError(f"{folder} can't be created: {error.strerror}.", "choose another: --output FOLDER") from None
     return folder

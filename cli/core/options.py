@@ -1,4 +1,4 @@
-"""What every command takes: which stack is meant. Before the command or after it, both are understood."""
+"""The options that every command takes to choose a stack. They may stand before the command or after it."""
 
 import os
 import shlex
@@ -19,21 +19,21 @@ _OPTIONS = (
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which stack is meant."""
+    """Add the options that choose the stack to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 def taken(context: click.Context, given: dict[str, Any]) -> Target:
-    """Take these options out of `given`; what was said before the command counts where nothing is said after it."""
+    """Remove these options from `given` and return them; those after the command override those before it."""
     said = Target(given.pop("stack_name"), given.pop("profile"), given.pop("region"), given.pop("local"))
     outer = context.find_object(Target)
     return said.over(outer) if outer else said
 
 
 def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Hand a command the stack as its first argument."""
+    """Pass the stack to a command as its first argument."""
 
     def run(*_: Any, **given: Any) -> Any:
         from cli.core.stack import find
@@ -44,7 +44,7 @@ def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_target(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Hand a command what was said about where, for it to look for itself."""
+    """Pass the target to a command that finds the stack itself, or needs none."""
 
     def run(*_: Any, **given: Any) -> Any:
         return command(taken(click.get_current_context(), given), **given)
@@ -53,22 +53,22 @@ def with_target(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def video_argument(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument VIDEO, which a shell can complete."""
+    """Add the argument VIDEO, with completion by the shell."""
     return click.argument("video", shell_complete=complete_video)(command)
 
 
 def complete_query(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-    """Names of saved queries that begin so."""
+    """Names of saved queries that begin with `incomplete`."""
     from queries.saved import saved
 
     return [name for name in saved() if name.startswith(incomplete)]
 
 
 def complete_video(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Keys that begin so. Silent when the stack can't be had: a shell is no place for messages.
+    """Keys that begin with `incomplete`. Returns none, and prints nothing, when the stack is unavailable.
 
-    A key is chosen by who uploads. Bash puts it on the command line as it is, so there is none offered that it would
-    expand, split or run; the other shells quote it themselves.
+    Uploaders choose the keys. Bash puts a completion on the command line unquoted, so for bash this leaves out every
+    key that bash would expand, split or run; the other shells quote completions themselves.
     """
     from cli.core.stack import find
 
@@ -77,5 +77,5 @@ def complete_video(context: click.Context, _: click.Parameter, incomplete: str) 
         keys = find(taken(context, given)).keys(incomplete, most=50)
         bash = os.environ.get(f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE", "").startswith("bash")
         return [key for key in keys if key.isprintable() and (not bash or shlex.quote(key) == key)]
-    except Exception:  # whatever it is, the shell goes on
+    except Exception:  # an error in a completion must not disturb the shell
         return []

@@ -1,7 +1,7 @@
-"""What AWS charges: every price of this project stands in ``prices.json``, with its date and where it is from.
+"""AWS's prices. Every price in this project is in ``prices.json``, with its date and source.
 
-Rekognition's price for a minute of stored video is nearly all of it; what the stack itself costs is thousandths of that
-(``make bench-cost``).
+Nearly all of the cost is Rekognition's price per minute of stored video; the stack itself costs a few thousandths of
+that (``make bench-cost``).
 """
 
 import json
@@ -14,15 +14,15 @@ FILE = Path(__file__).with_name("prices.json")
 
 
 def usd(name: str, number: float = 1) -> float:
-    """Dollars for `number` of what `name` names in ``prices.json``."""
+    """Dollars for `number` units of the price `name` in ``prices.json``."""
     price = known()["prices"][name]
     return number * float(price["usd"]) / float(price["per"])
 
 
 def per_minute(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Dollars a minute of each of `analyses`, given as ``{"segment-detection": {"SegmentTypes": ["SHOT"]}}``.
+    """Dollars per minute for each of `analyses`, given as ``{"segment-detection": {"SegmentTypes": ["SHOT"]}}``.
 
-    Segments are charged by the type: shots and technical cues together cost twice what one of them does.
+    Rekognition charges segments per type: shots and technical cues together cost twice as much as either.
     """
     return {
         name: usd("rekognition_segment_minute", len(parameters.get("SegmentTypes", ("SHOT",))))
@@ -33,7 +33,7 @@ def per_minute(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
 
 def as_of() -> str:
-    """Which prices these are, for the line under a sum."""
+    """Region and date of the prices, to print under a sum."""
     return f"list prices in {known()['region']}, {known()['dated']}; check before relying"
 
 

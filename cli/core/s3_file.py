@@ -1,20 +1,20 @@
-"""An object in S3 as a file that is read where somebody looks, by byte range, and never downloaded."""
+"""An S3 object as a seekable file: each read fetches only the byte ranges it needs."""
 
 import io
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-BLOCK = 256 * 1024  # bytes a request; a header is seldom larger, and a request costs some 20 ms
-MOST_KEPT = 16 * 1024 * 1024  # bytes
+BLOCK = 256 * 1024  # bytes per request; most headers fit in one, and a request takes about 20 ms
+MOST_KEPT = 16 * 1024 * 1024  # bytes in memory
 
 
 class RangedFile(io.RawIOBase):
-    """A file of `size` bytes to read and seek in, which is fetched block by block where it is read.
+    """A seekable file of `size` bytes that fetches the blocks which are read.
 
     Args:
-        fetch: gives the bytes from a first to a last one, inclusive.
-        block: bytes a fetch.
+        fetch: returns the bytes from a first to a last position, inclusive.
+        block: bytes per fetch.
     """
 
     def __init__(self, size: int, fetch: Callable[[int, int], bytes], block: int = BLOCK) -> None:
@@ -23,22 +23,22 @@ class RangedFile(io.RawIOBase):
         self._block_size = block
         self._at = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self.fetched = 0  # bytes, for who wants to know what it cost
+        self.fetched = 0  # bytes fetched so far; tests check it
 
     def readable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def tell(self) -> int:
-        """Where the next read begins."""
+        """The position of the next read, in bytes."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move there."""
+        """Set the position of the next read; fetches nothing."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
         self._at = max(0, base + offset)
         return self._at
@@ -57,7 +57,7 @@ class RangedFile(io.RawIOBase):
         return b"".join(parts)
 
     def readinto(self, buffer: Any) -> int:
-        """As `read`, into `buffer`."""
+        """Read into `buffer`; returns the number of bytes."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

@@ -1,6 +1,6 @@
-"""The deployed stack, as an object: where it is, what it is made of, and a client for each service.
+"""The deployed stack as an object: its region, its outputs, and a client for each service.
 
-Found by its outputs, on AWS (CloudFormation) as in the local cloud of this checkout (``.localcloud/``).
+The outputs come from CloudFormation on AWS, and from ``.localcloud/`` in the local cloud of this checkout.
 """
 
 import json
@@ -28,7 +28,7 @@ PROGRAM = "rekognition-batch"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which stack is meant: what people say with --stack, --profile, --region and --local."""
+    """The stack that the user chose with --stack, --profile, --region and --local."""
 
     stack: str | None = None
     profile: str | None = None
@@ -36,7 +36,7 @@ class Target:
     local: bool = False
 
     def over(self, other: "Target") -> "Target":
-        """`other` with what is said here on top."""
+        """`other`, overridden by the options that are set here."""
         return Target(
             self.stack or other.stack,
             self.profile or other.profile,
@@ -45,16 +45,16 @@ class Target:
         )
 
     def command(self, *words: str) -> str:
-        """What to type to run another command on the same stack."""
+        """The command line that runs another command on the same stack."""
         said = [("--stack", self.stack), ("--profile", self.profile), ("--region", self.region)]
         options = [word for name, value in said if value for word in (name, value)]
         return shlex.join([PROGRAM, *words, *options, *(["--local"] if self.local else [])])
 
     def deploy(self, *words: str) -> str:
-        """What to type to deploy the same stack (again), with more options of `cdk deploy`."""
+        """The command line that deploys the same stack, with more options of `cdk deploy`."""
         if self.local:
             return "make cloud-stop; make cloud"
-        # Two stacks are in the app, so cdk wants to be told which; the region it takes from the environment alone.
+        # The app has two stacks, so cdk needs --all; cdk takes the region only from the environment.
         name = ["-c", f"stack_name={self.stack}"] if self.stack else []
         profile = ["--profile", self.profile] if self.profile else []
         region = f"AWS_REGION={shlex.quote(self.region)} " if self.region else ""
@@ -65,12 +65,12 @@ class Stack:
     """One deployed stack.
 
     Args:
-        name: the CloudFormation stack's.
-        outputs: its outputs.
+        name: of the CloudFormation stack.
+        outputs: of that stack.
         make_client: makes a boto3 client of a service: ``make_client("s3", config=...)``.
-        region: where it is.
+        region: of the stack.
         local: whether it is in the local cloud of this checkout.
-        target: how it was asked for, so that hints can name the same.
+        target: the user's options, so that printed commands repeat them.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Stack:
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str, **options: Any) -> Any:
-        """A client of that service, made once unless it is to be a special one."""
+        """A boto3 client of that service; without `options` always the same one."""
         if options:
             return self._make_client(service, **options)
         if service not in self._clients:
@@ -103,7 +103,7 @@ class Stack:
         """An output's value.
 
         Raises:
-            NoCloud: the stack has none of that name.
+            NoCloud: the stack has no output of that name.
         """
         if name not in self.outputs:
             raise NoCloud(
@@ -124,7 +124,7 @@ class Stack:
 
     @property
     def extensions(self) -> tuple[str, ...]:
-        """What the stack takes for videos: ``(".mp4", ".mov")``."""
+        """The extensions that the stack takes for videos: ``(".mp4", ".mov")``."""
         return tuple(self.output("VideoExtensions").lower().split(","))
 
     @cached_property
@@ -153,16 +153,16 @@ class Stack:
             yield found["Key"]
 
     def objects(self, prefix: str = "") -> Iterator[dict[str, Any]]:
-        """What lies in the videos bucket: ``Key``, ``Size``, ``ETag``, ``LastModified``."""
+        """The objects in the videos bucket: ``Key``, ``Size``, ``ETag``, ``LastModified``."""
         pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.videos, Prefix=prefix)
         for page in pages:
             yield from page.get("Contents", [])
 
     def key(self, video: str) -> str:
-        """The key that somebody means who types `video`: a key of the videos bucket, or its s3:// address.
+        """The key for `video`, which is a key in the videos bucket or an s3:// address in it.
 
         Raises:
-            NotThere: it is another bucket's.
+            NotThere: the address is in another bucket.
         """
         if not video.startswith("s3://"):
             return video
@@ -172,7 +172,7 @@ class Stack:
         return key
 
     def unknown(self, key: str) -> NotThere:
-        """What to say of a video that nobody knows: with keys that may have been meant."""
+        """The error for an unknown video; it suggests similar keys."""
         keys = [*self.keys(most=1000), *(job.key for job in self.table.some(1000))]
         likely = near(key, keys)
         hint = self.target.command("status", likely[0]) if likely else self.target.command("status")
@@ -181,19 +181,19 @@ class Stack:
 
 
 def find(target: Target) -> Stack:
-    """The stack that is meant.
+    """The stack of that target.
 
     Raises:
-        NoCloud: it can't be had; the message says why and what to type.
+        NoCloud: the stack is unavailable; the message says why and what to type.
     """
     return _find_local(target) if target.local else _find_in_aws(target)
 
 
 def anywhere(target: Target) -> Stack:
-    """The account and region that are meant, with clients and no outputs: for what needs no deployed stack.
+    """The target's account and region, with clients and without outputs: for commands that need no deployed stack.
 
     Raises:
-        NoCloud: no region is chosen, or no local cloud runs.
+        NoCloud: no region is chosen, or no local cloud is running.
     """
     if target.local:
         cloud = _local_cloud()
@@ -229,11 +229,11 @@ def _find_local(target: Target) -> Stack:
 
 
 def _session(target: Target) -> "tuple[Callable[..., Any], str]":
-    """What makes clients for the profile and region that are meant, and that region."""
+    """A function that makes clients for the target's profile and region, and that region."""
     import boto3
     from botocore.config import Config
 
-    # Like AWS's other tools; this library alone doesn't read the first of them.
+    # As AWS's other tools do; boto3 doesn't read AWS_REGION by itself.
     region = target.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     session = boto3.Session(profile_name=target.profile, region_name=region)
     if not session.region_name:
@@ -265,17 +265,17 @@ def _find_in_aws(target: Target) -> Stack:
         ) from None
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
     if "VideosBucket" not in outputs:
-        raise NoCloud(f"The stack {name} ({found['StackStatus']}) is not this project's, or not deployed to its end.")
+        raise NoCloud(f"The stack {name} ({found['StackStatus']}) is another project's, or only half deployed.")
     return Stack(name, outputs, client, region=region, local=_endpoint_is_here(), target=target)
 
 
 def _endpoint_is_here() -> bool:
-    """Whether every client is pointed at this machine by the environment (`. .localcloud/env`), without --local."""
+    """Whether the environment points every client at this machine (`. .localcloud/env`), without --local."""
     return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _or_local(hint: str) -> str:
-    """`hint`, and how to use the local cloud if one runs and nothing points at AWS."""
+    """`hint`, plus how to use the local cloud if one is running and the environment names no endpoint."""
     from localcloud import dev_cloud, folders
 
     if "AWS_ENDPOINT_URL" not in os.environ and folders.alive(dev_cloud.FOLDER):

@@ -1,4 +1,4 @@
-"""The jobs table, with what only an operator does: look at all of it, try an ended job again, forget one."""
+"""The jobs table, with an operator's additions: read all jobs, retry an ended job, delete a record."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,32 +11,34 @@ from lambdas.model.job import Job
 
 
 class Table(Jobs):
-    """As the functions see it, and a little more."""
+    """The functions' table, with the methods that only the command uses."""
 
     def everything(self) -> Iterator[Job]:
-        """Every job, in no order. Reads the whole table: half a read unit for each 4 KB."""
+        """Every job, in no particular order. Reads the whole table: half a read unit per 4 KB."""
         for item in self._scan():
             yield _job(item)
 
     def some(self, most: int) -> list[Job]:
-        """Some jobs, for a guess at what somebody meant."""
+        """Up to `most` jobs, in no particular order, to suggest similar keys from."""
         return [_job(item) for item, _ in zip(self._scan(), range(most), strict=False)]
 
     def _scan(self) -> Iterator[dict[str, Any]]:
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
-            FilterExpression="attribute_exists(#state)",  # the item "#scheduler" is no job
+            FilterExpression="attribute_exists(#state)",  # the item "#scheduler" is not a job
             ExpressionAttributeNames={"#state": "state"},
         )
         for page in pages:
             for item in page["Items"]:
                 yield deserialize(item)
 
-    def once_more(self, job: Job) -> Job | None:
-        """Put a job that FAILED or was REJECTED back in the backlog, at its end; None if it is something else by now.
+    def retry(self, job: Job) -> Job | None:
+        """Put a job that FAILED or was REJECTED back in the backlog, at its end; None if its state has changed
+        meanwhile.
 
-        One that FAILED gets another attempt: its token would only give the old answer. One that was REJECTED keeps its
-        own: should Rekognition have accepted a Start without our knowing, it answers with the same id, and bills once.
+        A job that FAILED gets another attempt: with the old token, Rekognition would only repeat its old answer. A job
+        that was REJECTED keeps its token: if Rekognition has accepted a Start whose answer was lost, it answers with
+        the same id, and bills once.
         """
         changes = {
             **(self._next_attempt(job) if job.state == "FAILED" else _UNSUSPECTED),
@@ -46,8 +48,8 @@ class Table(Jobs):
         }
         return self._to(job, "WAITING", ("FAILED", "REJECTED"), changes)
 
-    def forget(self, job: Job) -> bool:
-        """Delete a job's record; False if its results are being written this moment."""
+    def delete_record(self, job: Job) -> bool:
+        """Delete a job's record; False if the collector is writing its results right now."""
         try:
             self._dynamodb.delete_item(
                 TableName=self._table,

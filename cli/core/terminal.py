@@ -1,7 +1,7 @@
-"""How things are said: data on stdout, everything else on stderr; tables for people, tabs for pipes.
+"""All output of the command: data on stdout, everything else on stderr; tables for people, tabs for pipes.
 
-Nothing else of the command writes to stdout or stderr (a test looks), because keys, texts and messages are chosen by
-others: here `printable` takes out of them what a terminal would obey.
+No other module of the command writes to stdout or stderr (a test checks that), because uploaders and services choose
+keys, texts and messages: `printable` removes from them what a terminal would execute.
 """
 
 import codecs
@@ -37,10 +37,10 @@ COLOURS = {
 
 
 class _Console(Console):
-    """A console of which colours and cursor are rich's alone: every text that it draws is `printable`."""
+    """A console on which only rich sets colours and moves the cursor: every text that it draws is `printable`."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """As rich does."""
+        """Render as rich does, with printable text."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
@@ -56,22 +56,22 @@ def stderr() -> Console:
 
 
 def info(text: str) -> None:
-    """A word to who looks on."""
+    """Print a message to stderr."""
     stderr().print(Text(printable(text)), soft_wrap=True)
 
 
 def line(*cells: object, err: bool = False) -> None:
-    """One line, with tabs between its cells; a line break in a cell makes no second line."""
+    """Print one line, with tabs between its cells; a line break in a cell is replaced."""
     click.echo("\t".join(printable(str(cell), keep="") for cell in cells), err=err)
 
 
 def lines(text: str, *, err: bool = False) -> None:
-    """A text of several lines."""
+    """Print a text of several lines."""
     click.echo(printable(text), nl=False, err=err)
 
 
 def path(of: Path) -> None:
-    """A file's path: in a pipe exactly as it is, for the next program to open."""
+    """Print a file's path: into a pipe byte for byte, so that the next program can open it."""
     if sys.stdout.isatty():
         line(of)
     else:
@@ -79,7 +79,8 @@ def path(of: Path) -> None:
 
 
 def data(value: Any) -> None:
-    """A value, as JSON. What is not printable is escaped, so it is the same value on a terminal and in a pipe."""
+    """Print a value as JSON. Unprintable characters are escaped, so the value is the same on a terminal and in a
+    pipe."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     click.echo("".join(mark if mark.isprintable() or mark == "\n" else json.dumps(mark)[1:-1] for mark in text))
 
@@ -90,7 +91,7 @@ def text_file() -> IO[str]:
 
 
 def copy(blocks: Iterable[bytes]) -> None:
-    """Bytes to standard output: in a pipe exact, on a terminal as printable text."""
+    """Write bytes to standard output: into a pipe exactly, on a terminal as printable text."""
     if sys.stdout.isatty():
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for block in blocks:
@@ -103,31 +104,31 @@ def copy(blocks: Iterable[bytes]) -> None:
 
 
 class _Screen(io.TextIOBase):
-    """A terminal to write text to that others have made."""
+    """A terminal that shows text from untrusted sources."""
 
     def write(self, text: str) -> int:
-        """Its printable characters, line breaks and tabs."""
+        """Write the printable characters, line breaks and tabs of `text`."""
         sys.stdout.write(printable(text, keep="\n\t"))
         return len(text)
 
 
 def show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A traceback, for ``sys.excepthook``: the message of an exception may hold a key."""
+    """Print a traceback, for ``sys.excepthook``; printable, as the message of an exception may hold a key."""
     lines("".join(traceback.format_exception(kind, error, trace)), err=True)
 
 
 def hang_up() -> None:
-    """Say nothing more: the reader of the pipe has seen enough."""
+    """Stop writing: the reader has closed the pipe."""
     sys.stderr.close()
 
 
 def print_table(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexible: Collection[str] = ()) -> None:
-    """A table: for people in columns, for a pipe in lines with tabs.
+    """Print a table: in columns on a terminal, as lines with tabs into a pipe.
 
     Args:
         headings: of the columns.
-        lines: the cells; text, or rich's.
-        flexible: the headings of the columns that may be broken, if the terminal is narrow.
+        lines: rows of cells; each cell is text or a rich Text.
+        flexible: headings of the columns that may wrap on a narrow terminal.
     """
     console = stdout()
     if console.is_terminal:
@@ -137,14 +138,14 @@ def print_table(headings: Sequence[str], lines: Iterable[Sequence[Any]], flexibl
 
 
 def tabbed(headings: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
-    """A table for programs."""
+    """Print a table for programs: lines with tabs."""
     line(*headings)
     for cells in lines:
         line(*(str(cell).replace("\n", " ") for cell in cells))
 
 
 def table(headings: Sequence[str], lines: Sequence[Sequence[Any]], flexible: Collection[str] = ()) -> Table:
-    """The columns that `print_table` prints. What may not be broken keeps its width, whatever the terminal's."""
+    """The columns that `print_table` prints. Columns that may not wrap keep their width on any terminal."""
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     shown = [[cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in cells] for cells in lines]
     for number, heading in enumerate(headings):
@@ -162,7 +163,7 @@ def _width(lines: Sequence[Sequence[Text]], column: int, heading: str) -> int:
 
 
 def beside(mark: Text, text: Text) -> None:
-    """A mark, and a text that is broken beside it, not under it; in one line where a program reads."""
+    """Print a mark and a text that wraps beside it; into a pipe, both on one line."""
     console = stdout()
     if not console.is_terminal:
         console.print(Text.assemble(mark, " ", text), soft_wrap=True)
@@ -175,12 +176,12 @@ def beside(mark: Text, text: Text) -> None:
 
 
 def printable(text: str, keep: str = "\n") -> str:
-    """`text` without what a terminal obeys or does not show, which a key may hold: escape sequences, other control
-    characters (C0, DEL, C1), overrides of the direction, characters of no width, halves of pairs.
+    """`text` without characters that a terminal executes or does not show, all of which a key may hold: escape
+    sequences, other control characters (C0, DEL, C1), direction overrides, zero-width characters, unpaired surrogates.
 
     Args:
-        text: of any origin.
-        keep: control characters that may stay.
+        text: from any source.
+        keep: control characters to leave in.
     """
     if text.isprintable():
         return text
@@ -194,7 +195,7 @@ def state(name: str) -> Text:
 
 @contextmanager
 def progress(*, transfer: bool = False) -> Iterator[Progress]:
-    """Bars on stderr; nothing where nobody looks."""
+    """Progress bars on stderr; none if stderr is not a terminal."""
     console = stderr()
     columns = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TaskProgressColumn()]
     if transfer:
@@ -204,21 +205,21 @@ def progress(*, transfer: bool = False) -> Iterator[Progress]:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on only if somebody says so.
+    """Ask on the terminal before going on; `yes` answers in advance.
 
     Raises:
-        Declined: they said no, or there is nobody to ask.
+        Declined: the user answered no, or there is no terminal to ask on.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Declined(f"{question} Nobody is there to be asked.", "the same again with --yes")
+        raise Declined(f"{question} There is no terminal to ask on.", "to confirm, run it again with --yes")
     if not click.confirm(printable(question), default=False, err=True):
         raise Declined("Nothing was done.")
 
 
 def span(seconds: float) -> str:
-    """A length of time in one or two words: ``45 s``, ``12 min``, ``3 h 20``, ``5 d``."""
+    """A duration in one or two words: ``45 s``, ``12 min``, ``3 h 20``, ``5 d``."""
     seconds = max(0, round(seconds))
     if seconds < 60:
         return f"{seconds} s"

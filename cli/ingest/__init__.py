@@ -1,1 +1,1 @@
-"""Putting videos in: upload, backfill, estimate."""
+"""Commands that put videos in: upload, backfill, estimate."""

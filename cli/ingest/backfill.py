@@ -1,4 +1,4 @@
-"""Analysing what already lies in the videos bucket: what S3 would have announced, had the stack been there."""
+"""Announce videos that are already in the bucket, as S3 announces new ones."""
 
 import json
 import random
@@ -17,16 +17,16 @@ from lambdas.model.events import SEQUENCER_WIDTH
 from lambdas.model.job import Job
 
 UPLOADS_A_MESSAGE = 20  # a batch of ten messages is then a few seconds' work of the starting function
-SAMPLE = 200  # headers read at most to tell the minutes of many videos
+SAMPLE = 200  # most headers to read for an estimate of many videos' minutes
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """About how long some videos are, and what they cost.
+    """The approximate length and price of some videos.
 
     Attributes:
-        measured: of how many videos the header was read; the rest is reckoned by size.
-        refused: how many of those Rekognition would not take.
+        measured: number of videos whose header was read; the others are estimated by their size.
+        refused: how many of those Rekognition does not accept.
     """
 
     minutes: float
@@ -36,7 +36,7 @@ class Cost:
 
 
 def missing(stack: Stack, prefix: str) -> list[dict[str, Any]]:
-    """The videos of the bucket for whose content there is no job; each with the ``sequencer`` it is announced with."""
+    """The videos in the bucket whose content has no job, each with the ``sequencer`` for its announcement."""
     known: dict[str, list[Job]] = {}
     for job in stack.table.everything():
         if job.key.startswith(prefix):
@@ -52,14 +52,14 @@ def missing(stack: Stack, prefix: str) -> list[dict[str, Any]]:
 
 
 def _after(jobs: Iterable[Job]) -> str:
-    """A sequencer that comes after those of the key's earlier uploads, and before any that S3 will ever give: S3's
-    grow with time, in steps far larger than one."""
+    """A sequencer after those of the key's earlier uploads and before any that S3 will assign: S3's sequencers grow
+    with time, in steps far larger than one."""
     latest = max((int(job.sequencer or "0", 16) for job in jobs), default=-1)
     return f"{latest + 1:0{SEQUENCER_WIDTH}X}"
 
 
 def cost(stack: Stack, objects: Sequence[dict[str, Any]]) -> Cost:
-    """About what the stack's analyses of these videos cost, from a sample if they are many."""
+    """The approximate cost of the stack's analyses of these videos; measures a sample if there are many."""
     with_content = [thing for thing in objects if thing["Size"]]
     sample = with_content if len(with_content) <= SAMPLE else random.sample(with_content, SAMPLE)
     minutes, dollars, refused = 0.0, 0.0, 0
@@ -74,7 +74,7 @@ def cost(stack: Stack, objects: Sequence[dict[str, Any]]) -> Cost:
 
 
 def announce(stack: Stack, objects: Iterable[dict[str, Any]]) -> None:
-    """Tell the uploads queue of them, as S3 does."""
+    """Send announcements to the uploads queue, in the form of S3's."""
     queue = Queue(stack.client("sqs"), stack.output("UploadsQueue"))
     queue.send(
         json.dumps({"Records": [_record(stack.videos, thing) for thing in batch]})

@@ -1,4 +1,4 @@
-"""A choice of analyses, as people type it; the words are those of ``lambdas.model.routing``."""
+"""A choice of analyses as typed on the command line; ``lambdas.model.routing`` defines the syntax."""
 
 from cli.core import terminal
 from cli.core.errors import NoCloud, WrongUse
@@ -12,10 +12,10 @@ EXTENSIONS = (".mp4", ".mov")
 
 
 def parsed(text: str) -> Choice:
-    """The choice that `text` means, checked and with defaults.
+    """Parse and check a choice; missing parameters get their defaults.
 
     Raises:
-        WrongUse: there is no such analysis, or a parameter won't do.
+        WrongUse: there is no such analysis, or a parameter is invalid.
     """
     try:
         return understood(text)
@@ -24,10 +24,10 @@ def parsed(text: str) -> Choice:
 
 
 def for_upload(stack: Stack, text: str) -> str:
-    """`text` as an object carries it, in its metadata, to the stack.
+    """`text` in the form of an object's metadata.
 
     Raises:
-        WrongUse: as `parsed`, or this stack does not let uploaders choose that.
+        WrongUse: as `parsed`, or the stack does not let uploaders choose that.
     """
     rules = stack.rules
     if rules.uploads not in ("metadata", "both"):
@@ -38,7 +38,7 @@ def for_upload(stack: Stack, text: str) -> str:
     for name in parsed(text):
         if name not in rules.allowed:
             raise WrongUse(
-                f"This stack does not let uploaders choose {name}; of these it does: {', '.join(rules.allowed)}.",
+                f"This stack does not let uploaders choose {name}; it lets them choose: {', '.join(rules.allowed)}.",
                 stack.target.deploy("-c", f"allowed_analyses={' '.join([*rules.allowed, name])}"),
             )
     if not text.isascii():
@@ -47,14 +47,14 @@ def for_upload(stack: Stack, text: str) -> str:
 
 
 def of_stack(target: Target) -> Choice:
-    """What the stack does with a video; with no stack at hand, what one does that is deployed as it comes."""
+    """The stack's analyses; if the stack is unavailable, those of a stack with default settings."""
     try:
         return find(target).rules.analyses
     except NoCloud as trouble:
-        terminal.info(f"{trouble} So this is for {' and '.join(DEFAULT)}.")
+        terminal.info(f"{trouble} This is for {' and '.join(DEFAULT)}, the default.")
         return DEFAULT
 
 
 def extensions() -> tuple[str, ...]:
-    """What is taken for a video where no stack says otherwise."""
+    """The extensions of videos by default."""
     return EXTENSIONS

@@ -1,4 +1,4 @@
-"""Videos in: uploading, analysing what lies there already, and what it would cost."""
+"""The commands under "Videos in": upload, backfill, estimate."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from cli.ingest.estimate import Estimate
     from lambdas.model.routing import Choice
 
-MOST_SKIPPED = 10  # named one by one; the rest is a number
+MOST_SKIPPED = 10  # named one by one; the others are counted
 
 
-@click.command(short_help="Put files and folders into the videos bucket.")
+@click.command(short_help="Upload files and folders into the videos bucket.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--prefix", default="", metavar="FOLDER/", help="Put before every key.")
-@click.option("--analyses", metavar="CHOICE", help="What is done with these videos, instead of the stack's own choice.")
-@click.option("--again", is_flag=True, help="Also what is there already.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go where.")
+@click.option("--prefix", default="", metavar="FOLDER/", help="Prefix of every key.")
+@click.option("--analyses", metavar="CHOICE", help="Analyses of these videos, instead of the stack's own.")
+@click.option("--again", is_flag=True, help="Also upload what is already there.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be uploaded, and to where.")
 @with_stack
 def upload(stack: Stack, paths: tuple[Path, ...], prefix: str, analyses: str | None, again: bool, dry_run: bool) -> int:
-    """Put files and folders into the videos bucket: in parts, in parallel, and only what isn't there yet.
+    """Upload files and folders into the videos bucket: in parts, in parallel, and only what isn't there yet.
 
     \b
     rekognition-batch upload holiday.mp4
     rekognition-batch upload interviews/ --prefix 2026/
     rekognition-batch upload ads/ --analyses label-detection,text-detection
 
-    A folder takes its name along: interviews/anna.mp4. What is no video is left out, with a word.
+    A folder's name becomes part of the keys: interviews/anna.mp4. Files that are not videos are skipped and named.
 
     \b
-    CHOICE names analyses, with parameters if need be, or none:
+    CHOICE is a list of analyses, with or without parameters, or none:
       face-detection,text-detection
       label-detection:MinConfidence=80
       segment-detection:SegmentTypes=SHOT+TECHNICAL_CUE
@@ -48,11 +48,11 @@ def upload(stack: Stack, paths: tuple[Path, ...], prefix: str, analyses: str | N
     choice = for_upload(stack, analyses) if analyses else None
     items, skipped = plan(paths, prefix, stack.extensions)
     for one in skipped[:MOST_SKIPPED]:
-        terminal.info(f"Left out: {one.path}: {one.why}.")
+        terminal.info(f"Skipped: {one.path}: {one.why}.")
     if len(skipped) > MOST_SKIPPED:
-        terminal.info(f"Left out: {len(skipped) - MOST_SKIPPED:,} more.")
+        terminal.info(f"Skipped: {len(skipped) - MOST_SKIPPED:,} more.")
     if not items:
-        raise CliError("There is no video to upload.", f"videos here are {' and '.join(stack.extensions)}")
+        raise CliError("There is no video to upload.", f"this stack accepts {' and '.join(stack.extensions)} files")
     new = items if again else [item for item in items if not is_there(stack, item, choice)]
     if dry_run:
         for item in new:
@@ -63,7 +63,7 @@ def upload(stack: Stack, paths: tuple[Path, ...], prefix: str, analyses: str | N
     there = f", {len(items) - len(new)} were there already" if len(items) > len(new) else ""
     terminal.info(f"{many(len(new) - failed, 'video')} uploaded{there}{f', {failed} failed' if failed else ''}.")
     if new:
-        terminal.info(f"What happens to them: {stack.target.command('status', '--watch')}")
+        terminal.info(f"To follow them: {stack.target.command('status', '--watch')}")
     return 1 if failed else 0
 
 
@@ -81,21 +81,21 @@ def _send(stack: Stack, items: list[Any], metadata: dict[str, str]) -> int:
     return failed
 
 
-@click.command(short_help="Analyse what already lies in the videos bucket.")
-@click.option("--prefix", default="", metavar="FOLDER/", help="Only keys that begin so.")
-@click.option("--dry-run", is_flag=True, help="Only say how many, how many minutes, how many dollars.")
+@click.command(short_help="Analyse videos that are already in the bucket.")
+@click.option("--prefix", default="", metavar="FOLDER/", help="Only keys with this prefix.")
+@click.option("--dry-run", is_flag=True, help="Only show how many videos, minutes and dollars.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: as JSON, with the keys.")
 @with_stack
 def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Analyse the videos that lie in the bucket and have no job: from before the stack, or while it was broken.
+    """Analyse the videos in the bucket that have no job, from before the stack or from a time when it was broken.
 
     \b
     rekognition-batch backfill --dry-run
     rekognition-batch backfill --prefix 2019/ --yes
 
-    They join the line like any upload. What has a job already is left out, however it ended (see retry). The price is
-    that of the stack's own choice of analyses; what an uploader asked for in an object's metadata is done all the same.
+    They wait in line like any upload. Videos that have a job are left out, however the job ended (see retry). The price
+    is for the stack's own analyses; analyses that an uploader chose in an object's metadata are done as well.
     """
     from cli.ingest.backfill import announce, cost as cost_of, missing
 
@@ -103,7 +103,7 @@ def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool)
         raise WrongUse("--json goes with --dry-run.", stack.target.command("backfill", "--dry-run", "--json"))
     found = missing(stack, prefix)
     if not found and not as_json:
-        terminal.info("Every video there has its job.")
+        terminal.info("Every video in the bucket has a job.")
         return
     cost = cost_of(stack, found)
     if as_json:
@@ -123,8 +123,8 @@ def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool)
 def _priced(videos: int, cost: Any) -> str:
     from cli.core import prices
 
-    about = f" (reckoned from {cost.measured} of them)" if cost.measured < videos else ""
-    refused = f" {many(cost.refused, 'video')} of them Rekognition will not take, which costs nothing." * bool(
+    about = f" (estimated from {cost.measured} of them)" if cost.measured < videos else ""
+    refused = f" {many(cost.refused, 'video')} of them can't be read by Rekognition and cost nothing." * bool(
         cost.refused
     )
     return (
@@ -133,20 +133,20 @@ def _priced(videos: int, cost: Any) -> str:
     )
 
 
-@click.command(short_help="What videos would cost, by their headers.")
+@click.command(short_help="What videos would cost, from their headers.")
 @click.argument("paths", metavar="PATH|s3://...", nargs=-1, required=True)
 @click.option("--analyses", metavar="CHOICE", help="Instead of the stack's own choice.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @with_target
 def estimate(target: Target, paths: tuple[str, ...], analyses: str | None, as_json: bool) -> int:
-    """Say how long videos are, whether Rekognition can read them, and what their analyses cost.
+    """Show how long videos are, whether Rekognition can read them, and what their analyses cost.
 
     \b
     rekognition-batch estimate holiday.mp4 interviews/
     rekognition-batch estimate s3://my-videos/2019/ --analyses text-detection
 
-    Reads headers only: of an object in S3 a few hundred kilobytes, by byte range. The exit code is 1 if a video is
-    one that Rekognition refuses.
+    It reads only the headers: for an object in S3, a few hundred kilobytes by byte range. The exit code is 1 if
+    Rekognition refuses one of the videos.
     """
     from cli.core import prices
     from cli.ingest import choices
@@ -165,7 +165,7 @@ def estimate(target: Target, paths: tuple[str, ...], analyses: str | None, as_js
         minutes = sum(one.header.seconds for one in found if not one.header.trouble) / 60
         total = sum(one.total for one in found)
         terminal.info(f"{many(len(found), 'video')}, {minutes:,.1f} minutes: ${total:,.2f}")
-        terminal.info(f"A minute: {each} ({prices.as_of()}).")
+        terminal.info(f"Per minute: {each} ({prices.as_of()}).")
     return 1 if any(one.header.trouble for one in found) else 0
 
 

@@ -1,4 +1,4 @@
-"""What videos would cost: their minutes by their headers, times what the analyses cost a minute."""
+"""The price of videos: minutes, from their headers, times the analyses' price per minute."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ AT_ONCE = 16  # headers read at the same time
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One video, its header, and what it would cost: nothing if Rekognition won't take it (failed jobs are free)."""
+    """A video, its header, and its price: zero if Rekognition refuses it (failed jobs are free)."""
 
     name: str
     header: Header
@@ -27,17 +27,17 @@ class Estimate:
 
     @property
     def total(self) -> float:
-        """Over all analyses."""
+        """Dollars for all analyses."""
         return sum(self.dollars.values())
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """For ``--json``."""
         return {"video": self.name, **asdict(self.header), "usd": dict(self.dollars), "usd_total": self.total}
 
 
 def estimate(name: str, header: Header, analyses: Mapping[str, Mapping[str, Any]]) -> Estimate:
-    """What `analyses` of that video cost. Partial minutes count as what they are; AWS may round them up."""
+    """The price of `analyses` of that video. Partial minutes are not rounded; AWS may round them up."""
     minutes = 0.0 if header.trouble else header.seconds / 60
     return Estimate(name, header, {one: minutes * price for one, price in prices.per_minute(analyses).items()})
 
@@ -48,22 +48,22 @@ def of_file(path: Path) -> Header:
 
 
 def of_object(s3: Any, bucket: str, key: str, size: int | None = None, etag: str | None = None) -> Header:
-    """An object's header, by byte range.
+    """An object's header, read by byte range.
 
     Raises:
-        NotThere: there is no such object, or it may not be read.
+        NotThere: there is no such object, or these credentials may not read it.
     """
     try:
         file = S3File(s3, bucket, key, size, etag)
     except ClientError as error:
         if error.response["Error"]["Code"] in {*NOT_FOUND, "403", "AccessDenied"}:
-            raise NotThere(f"s3://{bucket}/{key} is not there, or may not be read.") from None
+            raise NotThere(f"s3://{bucket}/{key} does not exist, or you may not read it.") from None
         raise
     return read_header(file, file.size) if file.size else Header(0, "", 0, 0, 0, 0, "it is empty")
 
 
 def of_objects(s3: Any, bucket: str, objects: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Header]]:
-    """The headers of many objects, as S3 lists them; some at a time."""
+    """The headers of many objects, in S3's order; AT_ONCE are read in parallel."""
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="header") as pool:
 
         def one(found: Mapping[str, Any]) -> tuple[str, Header]:

@@ -1,4 +1,4 @@
-"""Files and folders into the videos bucket: in parts, in parallel, and only what isn't there yet."""
+"""Upload files and folders into the videos bucket: in parts, in parallel, and only what isn't there yet."""
 
 import hashlib
 import math
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 MIB = 1024 * 1024
-PART = 8 * MIB  # bytes, as boto3 and the AWS CLI have it, so that their etags are equal to ours
+PART = 8 * MIB  # bytes; the part size of boto3 and the AWS CLI, so that their ETags equal ours
 PARTS_OF_OTHERS = tuple(n * MIB for n in (8, 5, 10, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512))
-LARGE = 32 * MIB  # bytes from which a file has a bar of its own
+LARGE = 32 * MIB  # bytes from which a file gets its own progress bar
 LONGEST_KEY = 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file and the key it goes to."""
+    """One file and its key."""
 
     path: Path
     key: str
@@ -37,14 +37,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """One file that stays, and why."""
+    """One file that is not uploaded, and why."""
 
     path: Path
     why: str
 
 
 def plan(paths: Iterable[Path], prefix: str, extensions: tuple[str, ...]) -> tuple[list[Item], list[Skipped]]:
-    """What goes where. A folder takes its name along: ``interviews/`` becomes ``interviews/anna.mp4``.
+    """The files to upload, each with its key; and those to skip. A folder's name becomes part of its keys:
+    ``interviews/`` gives ``interviews/anna.mp4``.
 
     Raises:
         WrongUse: a path does not exist, or two files would get the same key.
@@ -90,11 +91,11 @@ def _why_not(path: Path, key: str, extensions: tuple[str, ...]) -> str:
         return "it is empty"
     if size > LARGEST_VIDEO:
         return "it is larger than 10 GB, which Rekognition does not take"
-    return "" if os.access(path, os.R_OK) else "it may not be read"
+    return "" if os.access(path, os.R_OK) else "you may not read it"
 
 
 def is_there(stack: Stack, item: Item, analyses: str | None) -> bool:
-    """Whether that very content lies under the item's key, with the same choice of analyses."""
+    """Whether the bucket has the same content under the item's key, with the same choice of analyses."""
     try:
         head = stack.client("s3").head_object(Bucket=stack.videos, Key=item.key)
     except ClientError as error:
@@ -105,19 +106,21 @@ def is_there(stack: Stack, item: Item, analyses: str | None) -> bool:
         return False
     etag = head["ETag"].strip('"')
     if "kms" in head.get("ServerSideEncryption", ""):
-        # Then the etag is no checksum. As rsync does: same size, and not older than the file.
+        # With KMS an ETag is not a checksum. Compare as rsync does: same size, and not older than the file.
         return bool(head["LastModified"].timestamp() >= item.path.stat().st_mtime)
     return has_etag(item.path, item.size, etag)
 
 
 def has_etag(path: Path, size: int, etag: str) -> bool:
-    """Whether a file's content has that etag: MD5 of the whole, or of the parts' MD5s, ``<md5>-<parts>``."""
+    """Whether a file's content has that ETag: MD5 of the whole, or of the parts' MD5s, ``<md5>-<parts>``."""
     _, dash, count = etag.partition("-")
     if not dash:
         return _md5(path) == etag
     parts = int(count)
     fitting = [part for part in PARTS_OF_OTHERS if math.ceil(size / part) == parts]
-    smallest = math.ceil(math.ceil(size / parts) / MIB) * MIB  # what a tool takes that chooses the part by the size
+    smallest = (
+        math.ceil(math.ceil(size / parts) / MIB) * MIB
+    )  # for tools that derive the part size from the file's size
     return any(_md5_of_parts(path, part) == etag for part in dict.fromkeys([*fitting, smallest]))
 
 
@@ -136,7 +139,7 @@ def _md5_of_parts(path: Path, part: int) -> str:
 
 
 class Bars:
-    """One bar over all, and one for each large file that is under way."""
+    """One progress bar for all files, and one for each large file in transfer."""
 
     def __init__(self, bars: "Progress", items: Iterable[Item]) -> None:
         self._bars = bars
@@ -144,13 +147,13 @@ class Bars:
         self._done = 0
         self._all = bars.add_task(self._label(), total=sum(item.size for item in self._items))
         self._own: dict[str, TaskID] = {}
-        self._lock = Lock()  # parts of one file go out in several threads
+        self._lock = Lock()  # several threads send parts of one file
 
     def _label(self) -> str:
         return f"{self._done} of {len(self._items)} videos"
 
     def sent(self, item: Item, size: int) -> None:
-        """So many bytes more."""
+        """Add `size` bytes."""
         self._bars.update(self._all, advance=size)
         if item.size >= LARGE:
             with self._lock:
@@ -159,7 +162,7 @@ class Bars:
             self._bars.update(self._own[item.key], advance=size)
 
     def done(self, item: Item) -> None:
-        """It is over, well or not."""
+        """A file has ended, uploaded or failed."""
         with self._lock:
             self._done += 1
             own = self._own.pop(item.key, None)
@@ -169,7 +172,8 @@ class Bars:
 
 
 def send(stack: Stack, items: list[Item], metadata: Mapping[str, str], bars: Bars) -> Iterator[tuple[Item, str]]:
-    """Upload the items; each with what went wrong, or nothing. Interrupted, nothing half-uploaded stays."""
+    """Upload the items; yields each with an error message, empty if it succeeded. An interruption leaves no partial
+    upload."""
     from boto3.s3.transfer import TransferConfig, create_transfer_manager
     from botocore.config import Config
 
@@ -196,19 +200,19 @@ def send(stack: Stack, items: list[Item], metadata: Mapping[str, str], bars: Bar
 
 
 class _Watch:
-    """What the transfer manager tells of one file. (It looks these methods up by name.)"""
+    """The transfer manager's callbacks for one file. (It looks these methods up by name.)"""
 
     def __init__(self, item: Item, bars: Bars) -> None:
         self._item = item
         self._bars = bars
 
     def on_queued(self, **_: Any) -> None:
-        """Nothing to say yet."""
+        """The transfer has not begun; shows nothing."""
 
     def on_progress(self, bytes_transferred: int, **_: Any) -> None:
-        """So many bytes more; fewer than none when a part is sent again."""
+        """Add bytes; a negative number when a part is sent again."""
         self._bars.sent(self._item, bytes_transferred)
 
     def on_done(self, **_: Any) -> None:
-        """Over."""
+        """The transfer has ended."""
         self._bars.done(self._item)

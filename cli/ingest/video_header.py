@@ -1,4 +1,4 @@
-"""What a video's header says: how long it is, and whether Rekognition can read it. A header, not a download."""
+"""A video's length and codec, read from its header alone, and whether Rekognition accepts them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,10 @@ LONGEST = 6 * 3600.0  # seconds; Developer Guide, "Guidelines and quotas in Amaz
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A video by its header.
+    """A video's header.
 
     Attributes:
-        trouble: why Rekognition will not take it; empty if it should.
+        trouble: why Rekognition refuses the video; empty if it should accept it.
     """
 
     seconds: float
@@ -27,19 +27,19 @@ class Header:
 
 
 def read(file: Any, size: int) -> Header:
-    """The header of `file`: a path, or an open file that can seek."""
+    """The header of `file`: a path, or an open seekable file of `size` bytes."""
     import av
 
     try:
         with av.open(str(file) if isinstance(file, Path) else file, mode="r") as container:
             if not container.streams.video:
-                return _none(size, "there is no video in it")
+                return _none(size, "it contains no video")
             stream = container.streams.video[0]
             length = container.duration / 1_000_000 if container.duration else 0.0
             found = (stream.codec_context.name, stream.width, stream.height, float(stream.average_rate or 0))
             return Header(length, *found, size, _trouble(found[0], container.format.name, length, size))
     except (av.FFmpegError, ValueError):
-        return _none(size, "it is no video, or its index is missing (is it cut off?)")
+        return _none(size, "it is not a video, or its index is missing (is the file truncated?)")
 
 
 def _none(size: int, trouble: str) -> Header:

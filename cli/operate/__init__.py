@@ -1,1 +1,1 @@
-"""Keeping it running: doctor, pause, retry, redrive, delete."""
+"""Commands for operators: doctor, pause, retry, redrive, delete."""

@@ -1,6 +1,6 @@
-"""The videos bucket, as it is: who announces its uploads, which key encrypts it, what it keeps.
+"""Checks of the videos bucket: its notifications, its encryption, its versioning and locks.
 
-With a bucket that was there before the stack, all of that is up to its owner, so `before_deploy` looks at it first.
+The owner of an existing bucket decides all of that, so `before_deploy` checks it before a stack is deployed.
 """
 
 import json
@@ -13,10 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.core.stack import Stack
 from cli.operate.findings import Finding, aws, restore
 
-EVENTBRIDGE = "EventBridgeConfiguration"  # in a bucket's notifications: everything goes to EventBridge as well
+EVENTBRIDGE = "EventBridgeConfiguration"  # present in a bucket's notifications if S3 sends its events to EventBridge
 ANNOUNCED = "uploads are announced"
 ENCRYPTION = "the bucket's encryption"
-# S3 User Guide, "Default encryption FAQ": what a bucket does of which GetBucketEncryption knows nothing.
+# The default where GetBucketEncryption finds no configuration (S3 User Guide, "Default encryption FAQ").
 S3_MANAGED = "AES256"
 
 
@@ -25,10 +25,10 @@ class Encryption:
     """What a bucket encrypts new objects with: S3's own keys, or a KMS key.
 
     Attributes:
-        kms: whether it is a KMS key, so that ETags are no MD5 of the content.
-        key_arn: the customer's KMS key of which a reader needs ``kms:Decrypt``; None if there is none: S3's own keys,
-            or AWS's key ``aws/s3``, which whoever may read the bucket may use.
-        trouble: why the key can't be used or isn't known; empty if all is well.
+        kms: whether it is a KMS key; then ETags are not the MD5 of the content.
+        key_arn: the customer's KMS key, for which a reader needs ``kms:Decrypt``; None with S3's own keys, or with
+            AWS's key ``aws/s3``, which everyone who may read the bucket may use.
+        trouble: why the key is unusable or unknown; empty if it is fine.
     """
 
     kms: bool = False
@@ -40,7 +40,7 @@ class Encryption:
 
 
 def notifications(stack: Stack, bucket: str) -> dict[str, Any]:
-    """A bucket's notifications, whole: whatever is put back replaces all of it, kinds that we don't know included."""
+    """A bucket's whole notification configuration, with unknown members: a put replaces all of it."""
     answer = stack.client("s3").get_bucket_notification_configuration(Bucket=bucket)
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
@@ -52,10 +52,10 @@ def put_notifications(stack: Stack, bucket: str, wanted: Mapping[str, Any]) -> s
 
 
 def other_destinations(known: Mapping[str, Any], queue: str | None = None) -> list[str]:
-    """Who else hears of new objects, by S3's own notifications: ARN and, in brackets, the filter.
+    """Other destinations that S3 notifies of new objects: ARN and, in brackets, the filter.
 
-    S3 takes no two destinations for one event of one object, and ours would be for every object. So any of these makes
-    S3 refuse ours (User Guide, "Configuring event notifications using object key name filtering").
+    S3 accepts only one destination per event and object, and ours is for every object. So each of these makes S3 refuse
+    ours (User Guide, "Configuring event notifications using object key name filtering").
     """
     found = []
     for name, configurations in known.items():
@@ -70,15 +70,15 @@ def other_destinations(known: Mapping[str, Any], queue: str | None = None) -> li
 
 
 def announced_by_notifications(stack: Stack, queue: str) -> Iterator[Finding]:
-    """Whether S3 tells the uploads queue of new objects itself."""
+    """Check that S3 notifies the uploads queue of new objects."""
     known = notifications(stack, stack.videos)
     for one in known.get("QueueConfigurations", []):
         if one["QueueArn"] == queue and any(event.startswith("s3:ObjectCreated") for event in one["Events"]):
             yield Finding("fine", ANNOUNCED, f"by {stack.videos} to the uploads queue")
             return
-    text = f"{stack.videos} does not tell the uploads queue of new videos"
+    text = f"{stack.videos} does not notify the uploads queue of new videos"
     if others := other_destinations(known, queue):
-        text += f"; it tells {_and(others)}, and S3 refuses a second destination for the same event"
+        text += f"; it notifies {_and(others)}, and S3 refuses a second destination for the same event"
         yield Finding("wrong", ANNOUNCED, text, stack.target.deploy("-c", "uploads_from=eventbridge"))
         return
     ours = {"QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}
@@ -87,7 +87,7 @@ def announced_by_notifications(stack: Stack, queue: str) -> Iterator[Finding]:
 
 
 def announced_by_eventbridge(stack: Stack, queue: str) -> Iterator[Finding]:
-    """Whether S3 sends the bucket's events to EventBridge, and a rule there sends them to the uploads queue."""
+    """Check that S3 sends the bucket's events to EventBridge, and that a rule sends them to the uploads queue."""
     known = notifications(stack, stack.videos)
     if EVENTBRIDGE not in known:
         yield Finding(
@@ -112,7 +112,7 @@ def announced_by_eventbridge(stack: Stack, queue: str) -> Iterator[Finding]:
 
 
 def _matches(pattern: Mapping[str, Any], bucket: str) -> bool:
-    """Whether a rule is for objects that are created in that bucket, or in any."""
+    """Whether a rule matches new objects in that bucket."""
     detail = pattern.get("detail", {}).get("bucket", {}).get("name", [bucket])
     return "Object Created" in pattern.get("detail-type", ["Object Created"]) and bucket in detail
 
@@ -121,7 +121,7 @@ def _matches(pattern: Mapping[str, Any], bucket: str) -> bool:
 
 
 def encryption(stack: Stack, bucket: str) -> Encryption:
-    """What new objects of a bucket are encrypted with, unless an uploader says otherwise."""
+    """A bucket's default encryption."""
     try:
         answer = stack.client("s3").get_bucket_encryption(Bucket=bucket)
     except ClientError as error:
@@ -138,21 +138,21 @@ def encryption(stack: Stack, bucket: str) -> Encryption:
 def _kms(stack: Stack, key: str | None) -> Encryption:
     if not key:  # AWS's own key for S3
         return Encryption(kms=True)
-    try:  # S3 keeps what it was told: an id, an alias, an ARN; a policy needs the key's ARN
+    try:  # S3 stores what its owner gave: an id, an alias or an ARN; a policy needs the key's ARN
         found = stack.client("kms").describe_key(KeyId=key)["KeyMetadata"]
     except (ClientError, BotoCoreError) as error:
         code = error.response["Error"].get("Code") if isinstance(error, ClientError) else type(error).__name__
         known = key if key.startswith("arn:") and ":key/" in key else None
-        return Encryption(kms=True, key_arn=known, trouble=f"KMS does not tell of the key {key} ({code})")
+        return Encryption(kms=True, key_arn=known, trouble=f"KMS does not describe the key {key} ({code})")
     if found.get("KeyManager") == "AWS":
         return Encryption(kms=True)
     state = found.get("KeyState", "Enabled")
-    trouble = "" if state == "Enabled" else f"the key is {state}, so nothing encrypted with it can be read"
+    trouble = "" if state == "Enabled" else f"the key is {state}, so objects encrypted with it are unreadable"
     return Encryption(kms=True, key_arn=found["Arn"], trouble=trouble)
 
 
 SAME = "the same content again"
-ONCE = "with KMS, ETags are no MD5 of the content: the same content uploaded again is analysed, and billed, again"
+ONCE = "with KMS, ETags don't depend on the content alone: the same content uploaded again is analysed and billed again"
 
 
 def encrypted(stack: Stack) -> Iterator[Finding]:
@@ -163,20 +163,22 @@ def encrypted(stack: Stack) -> Iterator[Finding]:
     if known.trouble:
         yield Finding("unknown" if not wanted else "wrong", ENCRYPTION, known.trouble)
     elif wanted and wanted != setting and not _may_decrypt(stack, wanted):
-        text = f"{stack.videos} encrypts with {wanted}, which the starting function may not use: nothing can be read"
+        text = (
+            f"{stack.videos} encrypts with {wanted}, which the starting function may not use: it can't read any video"
+        )
         fix = restore(stack) if _own(stack) else stack.target.deploy("-c", f"videos_key_arn={wanted}")
         yield Finding("wrong", ENCRYPTION, text, fix)
     elif setting and not wanted:
-        text = f"{stack.videos} does not encrypt with the setting's videos_key_arn by default; older objects may"
+        text = f"{stack.videos} does not encrypt with the key of videos_key_arn by default; older objects may"
         yield Finding("note", ENCRYPTION, text)
     else:
-        yield Finding("fine", ENCRYPTION, f"by {wanted or 'keys of AWS'}")
+        yield Finding("fine", ENCRYPTION, f"by {wanted or "AWS's keys"}")
     if known.kms:
         yield Finding("note", SAME, ONCE)
 
 
 def _own(stack: Stack) -> bool:
-    """Whether the stack has made the bucket, so that its key is not up to a setting but was changed by hand."""
+    """Whether the stack created the bucket; then its key comes from no setting, and a wrong one was set by hand."""
     try:
         made = stack.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
     except ClientError:
@@ -185,7 +187,7 @@ def _own(stack: Stack) -> bool:
 
 
 def _may_decrypt(stack: Stack, key: str) -> bool:
-    """Whether the starting function's role is granted that key: so it is with the stack's own bucket and key."""
+    """Whether the starting function's role has a grant for that key, as it has for the stack's own."""
     role = stack.client("lambda").get_function_configuration(FunctionName=stack.output("StartFunction"))["Role"]
     iam, name = stack.client("iam"), role.rsplit("/", 1)[-1]
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
@@ -203,14 +205,14 @@ def _may_decrypt(stack: Stack, key: str) -> bool:
 
 @dataclass
 class Candidate:
-    """A bucket to take videos from, and the settings that a stack needs for it."""
+    """An existing bucket for videos, and the settings that a stack needs for it."""
 
-    stack: Stack  # not deployed: clients, and where
+    stack: Stack  # not deployed: clients and target only
     bucket: str
     settings: dict[str, str] = field(default_factory=dict)
 
     def there(self, account: str) -> Iterator[Finding]:
-        """Whether it exists, whose it is and where; raises nothing, and says "wrong" where no setting helps."""
+        """Check that the bucket exists, and its owner and region; "wrong" where no setting helps."""
         s3 = self.stack.client("s3")
         try:
             answer = s3.head_bucket(Bucket=self.bucket)
@@ -221,12 +223,14 @@ class Candidate:
                 yield Finding("wrong", "bucket", f"there is no bucket {self.bucket}")
                 return
             if code not in ("301", "PermanentRedirect", "400", "BadRequest"):
-                text = f"{self.bucket} is another account's, or these credentials may not list it ({code})"
+                text = f"{self.bucket} belongs to another account, or these credentials may not list it ({code})"
                 yield Finding("wrong", "bucket", text)
                 return
         home = answer.get("BucketRegion") or answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
         if home and home != self.stack.region:
-            text = f"{self.bucket} is in {home}, and the stack would be in {self.stack.region}; it must be the same"
+            text = (
+                f"{self.bucket} is in {home}, and the stack would be in {self.stack.region}; both must be in one region"
+            )
             yield Finding("wrong", "bucket", text, self._again(home))
             return
         try:
@@ -234,7 +238,7 @@ class Candidate:
         except ClientError as error:
             if str(error.response["Error"].get("Code")) not in ("403", "AccessDenied"):
                 raise
-            yield Finding("wrong", "bucket", f"{self.bucket} belongs to another account than {account}")
+            yield Finding("wrong", "bucket", f"{self.bucket} does not belong to account {account}")
             return
         yield Finding("fine", "bucket", f"{self.bucket} is in {self.stack.region} and belongs to account {account}")
 
@@ -249,12 +253,12 @@ class Candidate:
         if others := other_destinations(known):
             self.settings["uploads_from"] = "eventbridge"
             text = (
-                f"it announces new objects to {_and(others)}, and S3 refuses a second destination for the same event; "
-                "the stack can hear of them by EventBridge (setting uploads_from=eventbridge)"
+                f"it notifies {_and(others)} of new objects, and S3 refuses a second destination for the same event; "
+                "the stack can get them from EventBridge (setting uploads_from=eventbridge)"
             )
             yield Finding("note", ANNOUNCED, text)
         else:
-            yield Finding("fine", ANNOUNCED, "new objects are announced to no other destination")
+            yield Finding("fine", ANNOUNCED, "it notifies no other destination of new objects")
         state = "on" if EVENTBRIDGE in known else "off"
         needed = "; the deploy turns it on" if state == "off" and others else ""
         yield Finding("fine", "delivery to EventBridge", f"{state}{needed}")
@@ -271,13 +275,13 @@ class Candidate:
             yield Finding("note", ENCRYPTION, text)
         else:
             yield Finding(
-                "fine", ENCRYPTION, "by keys of AWS, which need no setting; older objects may have another key"
+                "fine", ENCRYPTION, "by AWS's keys, which need no setting; older objects may have another key"
             )
         if known.kms:
             yield Finding("note", SAME, ONCE)
 
     def keeping(self, _: Stack) -> Iterator[Finding]:
-        """What the bucket keeps."""
+        """Versioning and locks."""
         s3 = self.stack.client("s3")
         versions = s3.get_bucket_versioning(Bucket=self.bucket).get("Status", "off").lower()
         yield Finding(
@@ -292,18 +296,22 @@ class Candidate:
             return
         rule = lock.get("Rule", {}).get("DefaultRetention", {})
         term = f"{rule.get('Days') or rule.get('Years')} {'days' if 'Days' in rule else 'years'}" if rule else ""
-        text = f"on; {f'every object is kept for {term} ({rule["Mode"]})' if rule else 'single objects may be locked'}"
+        text = (
+            f"on; {f'every object is kept for {term} ({rule["Mode"]})' if rule else 'objects may be locked one by one'}"
+        )
         yield Finding("note", "object lock", f"{text}, and delete can't delete what is locked")
 
     def deploy(self, *, sure: bool) -> Finding:
-        """The command that deploys a stack for this bucket; not `sure` if something could not be looked at."""
+        """The command that deploys a stack for this bucket; not `sure` if a check could not be made."""
         settings = {"videos_bucket": self.bucket, **self.settings}
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         fix = self.stack.target.deploy(*words)
-        text = "with these settings; written into cdk.json they hold for later deploys too"
+        text = "with these settings; write them into cdk.json to keep them for later deploys"
         if sure:
             return Finding("fine", "deploy", text, fix)
-        return Finding("note", "deploy", f"{text}. What could not be looked at may need more of them", fix)
+        return Finding(
+            "note", "deploy", f"{text}. The checks that could not be made may show that it needs more settings", fix
+        )
 
 
 def _and(names: list[str]) -> str:

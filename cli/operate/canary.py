@@ -1,4 +1,4 @@
-"""A tiny video through the whole path, and away again: the one check that nothing can fool."""
+"""The canary: sends a tiny video through the whole path, and deletes it afterwards."""
 
 import secrets
 import time
@@ -11,12 +11,12 @@ from cli.operate import delete as deletion
 from cli.operate.findings import Finding
 from lambdas.model.job import FINAL, Job
 
-CLIP = Path(__file__).parents[2] / "localcloud/clip/two-portraits.mp4"  # 7 s: about a cent an analysis
-PATIENCE = 900.0  # seconds; Rekognition takes minutes for any video, and the line may be long
+CLIP = Path(__file__).parents[2] / "localcloud/clip/two-portraits.mp4"  # 7 s: about a cent per analysis
+PATIENCE = 900.0  # seconds; Rekognition takes minutes for any video, and the backlog may be long
 
 
 def run_canary(stack: Stack, patience: float = PATIENCE) -> Iterator[Finding]:
-    """Send it and see where it gets; whatever happens, it is removed."""
+    """Upload the clip, wait for its jobs, report each; the clip is deleted in any case."""
     key = f"rekognition-batch-canary/{secrets.token_hex(4)}.mp4"
     began = time.monotonic()
     try:
@@ -24,14 +24,14 @@ def run_canary(stack: Stack, patience: float = PATIENCE) -> Iterator[Finding]:
         jobs = _until_over(stack, key, patience)
         seconds = time.monotonic() - began
         if not jobs:
-            text = f"uploaded, and no job after {seconds:.0f} s"
+            text = f"uploaded, but there is no job after {seconds:.0f} s"
             yield Finding("wrong", "canary", text, stack.target.command("doctor"))
         for job in jobs:
             yield _verdict(stack, job, seconds)
     finally:
         left = _remove(stack, key)
     for one in left:
-        text = f"{one.thing.address} stays: {one.why}"
+        text = f"{one.thing.address} was not deleted: {one.why}"
         yield Finding("note", "canary", text, stack.target.command("delete", key))
 
 
@@ -62,6 +62,6 @@ def _remove(stack: Stack, key: str) -> list[deletion.Left]:
         try:
             jobs = stack.table.of_video(stack.videos, key)
             return deletion.delete(stack, key, jobs, deletion.things(stack, key, jobs))
-        except CliError:  # its results are being written this moment
+        except CliError:  # the collector is writing its results right now
             time.sleep(1)
     return []

@@ -1,4 +1,4 @@
-"""Operating: what to do when something is stuck, broken, too fast, or no longer wanted."""
+"""The commands under "Operating": pause, resume, retry, redrive, delete, doctor, completion."""
 
 from dataclasses import asdict
 from itertools import chain
@@ -15,18 +15,18 @@ from cli.operate import dead_letters
 from cli.operate.retry import ended_badly, hopeless
 
 
-@click.command(short_help="Start no more jobs; uploads are accepted and wait.")
+@click.command(short_help="Stop starting jobs; uploads are accepted and wait.")
 @with_stack
 def pause(stack: Stack) -> None:
-    """Start no more jobs. Uploads are accepted all the same, and wait; what runs, runs to its end.
+    """Stop starting jobs. Uploads are still accepted and wait in line; running jobs run to their end.
 
     \b
     rekognition-batch pause
     """
     stack.table.pause(True)
     waiting = sum(1 for _ in stack.table.in_state("WAITING"))
-    terminal.info(f"Starting is paused. {many(waiting, 'job')} in line, and uploads still join it.")
-    terminal.info(f"To go on: {stack.target.command('resume')}")
+    terminal.info(f"Starting is paused. {many(waiting, 'job')} in line; new uploads wait there too.")
+    terminal.info(f"To resume: {stack.target.command('resume')}")
 
 
 @click.command(short_help="Start jobs again.")
@@ -39,48 +39,48 @@ def resume(stack: Stack) -> None:
     """
     stack.table.pause(False)
     waiting = sum(1 for _ in stack.table.in_state("WAITING"))
-    terminal.info(f"Starting goes on within a minute. {many(waiting, 'job')} in line.")
+    terminal.info(f"Starting resumes within a minute. {many(waiting, 'job')} in line.")
 
 
-@click.command(short_help="Try jobs again that failed or were rejected.")
+@click.command(short_help="Retry jobs that failed or were rejected.")
 @click.argument("video", required=False)
 @click.option("--failed", is_flag=True, help="Every video's jobs that FAILED or were REJECTED.")
-@click.option("--dry-run", is_flag=True, help="Only say which.")
+@click.option("--dry-run", is_flag=True, help="Only show which.")
 @with_stack
 def retry(stack: Stack, video: str | None, failed: bool, dry_run: bool) -> int:
-    """Try the jobs of VIDEO again that FAILED or were REJECTED: as a new attempt, at the end of the line.
+    """Retry the jobs of VIDEO that FAILED or were REJECTED: each waits in line again, for a new attempt.
 
     \b
     rekognition-batch retry interviews/anna.mp4
     rekognition-batch retry --failed --dry-run
 
-    Rekognition bills what it processes successfully, so a job that failed has cost nothing.
+    Rekognition bills only what it processes successfully, so a failed job has cost nothing.
     """
     if bool(video) == failed:
-        raise WrongUse("Say which: a VIDEO, or --failed for all that failed.", stack.target.command("status"))
+        raise WrongUse("Name a VIDEO, or use --failed for all videos.", stack.target.command("status"))
     jobs = ended_badly(stack, stack.key(video) if video else None)
     tried, left = 0, 0
     for job in jobs:
         why_not = hopeless(stack, job)
-        again = not why_not and (dry_run or stack.table.once_more(job) is not None)
+        again = not why_not and (dry_run or stack.table.retry(job) is not None)
         tried, left = tried + again, left + (not again)
-        done = ("would be tried again" if dry_run else f"in line again, attempt {job.attempt + 1}") if again else ""
-        terminal.line(job.analysis, job.key, done or why_not or "changed meanwhile")
+        done = ("would be retried" if dry_run else f"in line again, attempt {job.attempt + 1}") if again else ""
+        terminal.line(job.analysis, job.key, done or why_not or "its state changed meanwhile")
     if not jobs:
-        terminal.info("Nothing to try again: no job FAILED or was REJECTED.")
+        terminal.info("Nothing to retry: no job FAILED or was REJECTED.")
     elif tried and not dry_run:
-        terminal.info(f"{many(tried, 'job')} in line again; the first start within a minute.")
+        terminal.info(f"{many(tried, 'job')} in line again; the first one starts within a minute.")
     return 1 if left else 0
 
 
 @click.command(short_help="Look at dead letters, and send them back to their queues.")
-@click.option("--dry-run", is_flag=True, help="Only show what is in them, and why.")
+@click.option("--dry-run", is_flag=True, help="Only show the messages, and why they are there.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: as JSON, with the whole messages.")
 @with_stack
 def redrive(stack: Stack, dry_run: bool, as_json: bool) -> None:
     """Send dead letters back to the queues they came from.
 
-    A message lands in a dead-letter queue when its function failed on it five times. Mend the cause first.
+    A message goes to a dead-letter queue after its function has failed on it five times. Fix the cause first.
 
     \b
     rekognition-batch redrive --dry-run
@@ -108,7 +108,7 @@ def redrive(stack: Stack, dry_run: bool, as_json: bool) -> None:
 
 @click.command(short_help="Delete a video and everything derived from it.")
 @video_argument
-@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @with_stack
 def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
@@ -118,12 +118,12 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
     rekognition-batch delete interviews/anna.mp4 --dry-run
     rekognition-batch delete interviews/anna.mp4
 
-    Faces are personal data. S3 is asked again afterwards; what it still has is named with the reason (a lock, a legal
-    hold, an upload meanwhile), and the exit code is 1.
+    Faces are personal data, so the command then lists the buckets again. It names everything that S3 still has, with
+    the reason (a lock, a legal hold, an upload meanwhile); the exit code is then 1.
 
-    What runs out by itself: Rekognition's own copy of its answers (7 days), dead letters (14 days), the table's backups
-    (35 days), answers that Athena keeps (30 days), the functions' logs (30 days, a setting). Dead letters and logs name
-    keys. What was copied to other machines stays there: rows of `query --here`, reports, exports.
+    These expire by themselves: Rekognition's copy of its answers (7 days), dead letters (14 days), the table's backups
+    (35 days), Athena's answers (30 days), the functions' logs (30 days, a setting). Dead letters and logs contain keys.
+    Copies on other machines stay there: rows of `query --here`, reports, exports.
     """
     from cli.operate import delete as deletion
     from cli.results import athena
@@ -140,40 +140,40 @@ def delete(stack: Stack, video: str, dry_run: bool, yes: bool) -> int:
     if dry_run:
         terminal.info(f"{what} would be deleted.")
         return 0
-    terminal.confirm(f"Delete {what} of {terminal.printable(key)}, for good?", yes=yes)
+    terminal.confirm(f"Delete {what} of {terminal.printable(key)} permanently?", yes=yes)
     left = deletion.delete(stack, key, jobs, found)
     athena.forget_cache(stack)
     if left:
         for one in left:
             terminal.line(one.thing.address, one.why, err=True)
         raise CliError(f"S3 still has {many(len(left), 'object')} of {key}.", stack.target.command("delete", key))
-    terminal.info(f"Deleted: {what}. S3 has nothing of it left.")
+    terminal.info(f"Deleted: {what}. S3 has nothing left of it.")
     terminal.info(
-        "Its name stays for a while in dead letters (14 days), backups (35 days) and logs; copies on other machines "
-        "(query --here, reports, exports) stay until they are deleted there."
+        "Dead letters (14 days), backups (35 days) and logs contain its name until they expire; copies on other "
+        "machines (query --here, reports, exports) stay until you delete them there."
     )
     if any(job.state == "RUNNING" for job in jobs):
-        terminal.info("A job of it runs at Rekognition, which offers no way to stop it; its result is not fetched.")
+        terminal.info("Rekognition still runs a job for it and can't be told to stop; the result will not be fetched.")
     return 0
 
 
-@click.command(short_help="Can this account and region run it, and is all as deployed?")
+@click.command(short_help="Check the account, the region and every part of the stack.")
 @click.option("--canary", is_flag=True, help="Also send a tiny video through the whole path, about $0.01 an analysis.")
 @click.option(
-    "--before-deploy", "bucket", metavar="BUCKET", help="Instead, look at an existing bucket to take videos from."
+    "--before-deploy", "bucket", metavar="BUCKET", help="Instead, check an existing bucket for use as videos bucket."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @with_target
 def doctor(target: Target, canary: bool, bucket: str | None, as_json: bool) -> int:
-    """Look whether this account and region can run the stack, and whether everything is still as it was deployed.
+    """Check whether this account and region can run the stack, and whether every part is still as deployed.
 
     \b
     rekognition-batch doctor
     rekognition-batch doctor --canary
     rekognition-batch doctor --before-deploy my-videos --region eu-west-1
 
-    Each thing that is wrong comes with the command that mends it. The exit code is 1 if something is wrong.
-    --before-deploy needs no stack: it looks whether a stack can take its videos from BUCKET (setting videos_bucket),
+    It changes nothing. For each problem it prints the command that fixes it, and the exit code is then 1.
+    --before-deploy needs no stack: it checks whether a stack can take its videos from BUCKET (setting videos_bucket),
     and names the settings for it.
     """
     from cli.core.stack import anywhere, find
@@ -181,7 +181,7 @@ def doctor(target: Target, canary: bool, bucket: str | None, as_json: bool) -> i
     from cli.operate.doctor import before_deploy, examine
 
     if bucket and canary:
-        raise WrongUse("--canary needs the deployed stack, --before-deploy is for when there is none; take one.")
+        raise WrongUse("--canary needs a deployed stack, --before-deploy is for a bucket without one; choose one.")
     found = []
     if bucket:
         findings = before_deploy(anywhere(target), bucket)
@@ -195,7 +195,7 @@ def doctor(target: Target, canary: bool, bucket: str | None, as_json: bool) -> i
     if as_json:
         terminal.data([asdict(finding) for finding in found])
     wrong = sum(finding.verdict == "wrong" for finding in found)
-    terminal.info(f"{many(wrong, 'thing')} wrong." if wrong else "Nothing is wrong.")
+    terminal.info(f"{many(wrong, 'problem')} found." if wrong else "No problems found.")
     return 1 if wrong else 0
 
 
@@ -203,7 +203,7 @@ MARKS = {"fine": ("✓", "green"), "note": ("!", "yellow"), "wrong": ("✗", "re
 
 
 def _tell(verdict: str, subject: str, text: str, fix: str) -> None:
-    """One finding. The command is on a line of its own, unbroken, so that it can be copied."""
+    """Print a finding. Its command is on a line of its own, without line breaks, so that it can be copied."""
     mark, colour = MARKS[verdict]
     terminal.beside(Text(mark, colour), Text.assemble((subject, "bold"), f": {terminal.printable(text)}"))
     if fix:
@@ -213,10 +213,10 @@ def _tell(verdict: str, subject: str, text: str, fix: str) -> None:
 SHELLS = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/rekognition-batch.fish"}
 
 
-@click.command(short_help="What makes your shell complete commands and videos.")
+@click.command(short_help="Completion of commands and videos for your shell.")
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 def completion(shell: str) -> None:
-    """Print what makes SHELL complete commands, options and videos.
+    """Print the script with which SHELL completes commands, options and videos.
 
     \b
     rekognition-batch completion bash >> ~/.bashrc

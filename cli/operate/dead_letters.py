@@ -1,8 +1,8 @@
-"""Dead letters: what the functions gave up on, readable, and the way back to their queues.
+"""Dead letters: show the messages that the functions failed on, and send them back to their queues.
 
-A dead-letter queue here holds only what is broken; what merely waits is in the table. So what lies in one has a cause,
-and once that is mended (a deploy, a permission), it can be sent back. Both functions take a message any number of
-times as once, so a message that is sent back and not yet deleted when the power goes does no harm.
+Waiting jobs are in the table, so a dead-letter queue holds only messages with a fault behind them. Once the fault is
+fixed (a deploy, a permission), the messages can be sent back. Both functions are idempotent, so it does no harm if this
+is interrupted after sending a message and before deleting it.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,10 +15,10 @@ from lambdas.model.clock import iso
 from lambdas.model.errors import MalformedEvent
 from lambdas.model.events import NotOurs, finished_in, uploads_in
 
-LOOK = 20  # seconds that a message is out of others' sight while it is looked at
-WORK = 60  # ... and while it is sent back
+LOOK = 20  # seconds: visibility timeout for reading a message
+WORK = 60  # seconds: the same for sending one back
 
-# name: queue, dead-letter queue, who reads it
+# name: outputs of the queue, its dead-letter queue, and the log group of its reader
 QUEUES = {
     "uploads": ("UploadsQueue", "UploadsDeadLetterQueue", "StartLogs"),
     "finished": ("FinishedQueue", "FinishedDeadLetterQueue", "CollectLogs"),
@@ -29,22 +29,23 @@ QUEUES = {
 class Letter:
     """One dead letter."""
 
-    queue: str  # uploads or finished: where it came from
+    queue: str  # uploads or finished
     message_id: str
     body: str
     receipt: str
     sent_at: str
-    about: str  # what it is about: a video, a job
-    why: str  # what is known of why it is here
+    about: str  # its video or job
+    why: str  # the likely reason
 
     @property
     def as_json(self) -> dict[str, str]:
-        """For programs."""
+        """For ``--json``."""
         return {name: getattr(self, name) for name in ("queue", "message_id", "sent_at", "about", "why", "body")}
 
 
 def depths(stack: Stack) -> dict[str, int]:
-    """How many messages each queue holds, about: ``uploads``, ``uploads dead``, ``finished``, ``finished dead``."""
+    """The approximate number of messages in each queue: ``uploads``, ``uploads dead``, ``finished``, ``finished
+    dead``."""
     found = {}
     for name, (queue, dead, _) in QUEUES.items():
         for label, output in ((name, queue), (f"{name} dead", dead)):
@@ -57,7 +58,8 @@ def depths(stack: Stack) -> dict[str, int]:
 
 
 def look(stack: Stack, most: int = 100) -> list[Letter]:
-    """The dead letters, left where they are (out of others' sight for a moment)."""
+    """Up to `most` dead letters per queue, which stay in the queue (and are invisible to other readers for a
+    moment)."""
     sqs, found = stack.client("sqs"), []
     for name, (_, dead, _) in QUEUES.items():
         url = stack.output(dead)
@@ -69,7 +71,7 @@ def look(stack: Stack, most: int = 100) -> list[Letter]:
 
 
 def send_back(stack: Stack, on_each: Callable[[Letter], None] = lambda _: None) -> int:
-    """Send every dead letter back to its queue; how many there were."""
+    """Send every dead letter back to its queue; returns their number."""
     sqs, count = stack.client("sqs"), 0
     for name, (queue, dead, _) in QUEUES.items():
         for message in _receive(sqs, stack.output(dead), WORK, None):
@@ -121,7 +123,7 @@ def _upload(stack: Stack, body: str) -> tuple[str, str]:
     about = f"upload of {uploads[0].key}" + (f" and {len(uploads) - 1} more" if len(uploads) > 1 else "")
     jobs = stack.table.of_video(uploads[0].bucket, uploads[0].key)
     known = any(job.etag == uploads[0].etag for job in jobs)
-    return about, "it has become a job meanwhile; sending it back does no harm" if known else ""
+    return about, "the table has a job for it by now; sending it back does no harm" if known else ""
 
 
 def _finished(stack: Stack, body: str) -> tuple[str, str]:
@@ -130,12 +132,12 @@ def _finished(stack: Stack, body: str) -> tuple[str, str]:
     except MalformedEvent as error:
         return "not a notification of Rekognition's", _short(error)
     if isinstance(finished, NotOurs):
-        return f"Rekognition job {finished.rekognition_job_id[:12]}…", "it is no job of this stack"
+        return f"Rekognition job {finished.rekognition_job_id[:12]}…", "not a job of this stack"
     job = stack.table.get(finished.job_id)
     if job is None:
-        return f"job {finished.job_id[:12]}…", "the table has no such job (any more)"
+        return f"job {finished.job_id[:12]}…", "the table has no such job"
     ended = job.state in ("SUCCEEDED", "FAILED", "REJECTED")
-    return f"{job.analysis} of {job.key}", f"the job has {job.state} meanwhile" if ended else ""
+    return f"{job.analysis} of {job.key}", f"the job is {job.state} by now" if ended else ""
 
 
 def _short(error: Exception, most: int = 160) -> str:

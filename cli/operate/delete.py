@@ -1,11 +1,11 @@
 """Delete everything of one video: faces are personal data.
 
-The video, its results, rows and reports, what unfinished or replaced collections left, half-done uploads, its jobs'
-records; every version of each, where a bucket has versions, the one called ``null`` (from before the versioning) too.
-S3 is asked again afterwards, and what it still has is reported with the reason.
+That is the video, its results, rows and reports, the remains of unfinished or replaced collections, unfinished uploads,
+and its jobs' records; every version of each in a versioned bucket, including ``null`` (from before versioning). The
+command then lists the buckets again and reports what S3 still has, with the reason.
 
-What Rekognition keeps of its own answers it forgets after 7 days. Dead letters (14 days), a backup (DynamoDB's
-point-in-time recovery, 35 days) and logs (the setting log_retention_days) run out by themselves.
+Rekognition deletes its own copy of its answers after 7 days. Dead letters (14 days), backups (DynamoDB's point-in-time
+recovery, 35 days) and logs (the setting log_retention_days) expire by themselves.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is there still after a deletion, and why."""
+    """An object that S3 still has after a deletion, and why."""
 
     thing: Thing
     why: str
@@ -60,21 +60,21 @@ def jobs_of(stack: Stack, key: str) -> list[Job]:
 
     Raises:
         NotThere: neither a job nor an object has that key.
-        CliError: the results of one are being written this moment.
+        CliError: the collector is writing the results of one right now.
     """
     jobs = stack.table.of_video(stack.videos, key)
     if not jobs and not any(_versions(stack, stack.videos, key)):
         raise stack.unknown(key)
     if any(job.state == "COLLECTING" for job in jobs):
         raise CliError(
-            f"The results of {key} are being written this moment; deleted now, they would come back.",
+            f"The results of {key} are being written right now, so they would reappear after a deletion.",
             stack.target.command("status", key, "--watch"),
         )
     return jobs
 
 
 def things(stack: Stack, key: str, jobs: Sequence[Job]) -> list[Thing]:
-    """Every object that holds something of the video."""
+    """Every object that was made from the video, and the video itself."""
     found = list(_versions(stack, stack.videos, key))
     # Beside the documents, the pages that `report` writes. One level only: results/a/b.mp4/ is not the video a's.
     for folder in results_folders(key):
@@ -90,37 +90,39 @@ def things(stack: Stack, key: str, jobs: Sequence[Job]) -> list[Thing]:
 
 
 def results_folders(key: str) -> list[str]:
-    """Where a video's documents may lie: under its key, and under the short form of a very long one."""
+    """The folders that may hold a video's documents: named by its key, and by the hash of a very long key."""
     plain, short = f"results/{key}/", f"results/.long-keys/{hashlib.sha256(key.encode()).hexdigest()}/"
     return [folder for folder in (plain, short) if len(folder.encode()) <= results.LONGEST_KEY]
 
 
 def delete(stack: Stack, key: str, jobs: Sequence[Job], found: Sequence[Thing]) -> list[Left]:
-    """Delete `found`, then the jobs' records, and look again; returns what is there still.
+    """Delete `found`, then the jobs' records, and list again; returns what S3 still has.
 
-    If anything of `found` stays, the records stay too, as they name where the rest is; the same call can be repeated.
-    A version of the video that was uploaded meanwhile is left alone and reported: the user has not agreed to delete it.
+    If anything of `found` stays, the records stay too, because they name the objects; the same call can be repeated.
+    A version of the video that was uploaded meanwhile is not deleted but reported: the user has not agreed to that.
 
     Raises:
-        CliError: a job began to collect meanwhile.
+        CliError: the collector took a job meanwhile.
     """
     agreed = set(found)
     refusals = erase(stack, found)
     if left := _left(stack, things(stack, key, jobs), agreed, refusals):
         return left
     for job in jobs:
-        if not stack.table.forget(job):
-            raise CliError(f"A job of {key} moved on while it was being deleted.", stack.target.command("delete", key))
-    # Between the first look and the end of its record, a job may have written something more.
+        if not stack.table.delete_record(job):
+            raise CliError(
+                f"The state of a job of {key} changed during the deletion.", stack.target.command("delete", key)
+            )
+    # A job may have written more objects between the first listing and the deletion of its record.
     more = [thing for thing in things(stack, key, jobs) if thing.bucket == stack.results]
     return _left(stack, things(stack, key, jobs), agreed | set(more), erase(stack, more))
 
 
 def erase(stack: Stack, found: Sequence[Thing]) -> dict[Thing, str]:
-    """Delete objects, each in its version, and abort unfinished uploads; returns what S3 refused, and its words.
+    """Delete the given versions and abort unfinished uploads; returns S3's refusals with their messages.
 
-    Delete markers go last, and only where nothing beneath them stays: without its marker, a version that S3 refuses to
-    delete would be the current one again.
+    Delete markers are deleted last, and only where no version beneath them stays: without its marker, a version that S3
+    refuses to delete would become the current one again.
     """
     s3 = stack.client("s3")
     for thing in found:
@@ -145,7 +147,7 @@ def _erase_objects(s3: Any, objects: Sequence[Thing]) -> dict[Thing, str]:
             doomed = [{"Key": key, "VersionId": version} for key, version in named]
             answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
             for error in answer.get("Errors", []):
-                # Some endpoints name the key alone.
+                # Some endpoints return only the key.
                 versions = (
                     [error["VersionId"]] if error.get("VersionId") else [v for k, v in named if k == error["Key"]]
                 )
@@ -155,7 +157,7 @@ def _erase_objects(s3: Any, objects: Sequence[Thing]) -> dict[Thing, str]:
 
 
 def _left(stack: Stack, there: Sequence[Thing], agreed: Set[Thing], refusals: Mapping[Thing, str]) -> list[Left]:
-    """Of what S3 lists now, what should be gone, or is new in the videos bucket, each with its reason."""
+    """Of the objects that S3 lists now, those that should be gone, and new uploads, each with the reason."""
     s3 = stack.client("s3")
     left = []
     for thing in there:
@@ -163,15 +165,16 @@ def _left(stack: Stack, there: Sequence[Thing], agreed: Set[Thing], refusals: Ma
             left.append(Left(thing, _lock(s3, thing) or f"S3 refused ({refusals[thing]})"))
         elif thing in agreed:
             hidden = thing.marker and any((one.bucket, one.key) == (thing.bucket, thing.key) for one in refusals)
-            left.append(Left(thing, "it hides the version that stays" if hidden else "S3 lists it still"))
+            left.append(Left(thing, "it hides a version that S3 refuses to delete" if hidden else "S3 still lists it"))
         elif thing.bucket == stack.videos:
-            left.append(Left(thing, "it was uploaded while this was being deleted"))
+            left.append(Left(thing, "it was uploaded during the deletion"))
     return left
 
 
 def _lock(s3: Any, thing: Thing) -> str:
-    """Why S3 Object Lock keeps that version; empty if no lock is to be seen."""
-    try:  # HeadObject tells of locks those who may read them (s3:GetObjectRetention, s3:GetObjectLegalHold)
+    """Why S3 Object Lock keeps that version; empty if no lock is visible."""
+    # HeadObject shows locks only to callers with s3:GetObjectRetention and s3:GetObjectLegalHold.
+    try:
         head = s3.head_object(Bucket=thing.bucket, Key=thing.key, VersionId=thing.version)
     except ClientError:
         return ""
@@ -188,7 +191,7 @@ def _versions(stack: Stack, bucket: str, key: str) -> Iterator[Thing]:
 
 
 def _under(stack: Stack, bucket: str, prefix: str) -> Iterator[Thing]:
-    """Every version and every unfinished upload whose key begins so."""
+    """Every version and every unfinished upload under that prefix."""
     s3 = stack.client("s3")
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
         for one in page.get("Versions", []):

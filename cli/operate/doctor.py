@@ -1,6 +1,6 @@
-"""Is this account and region able to run it, and is everything still as it was deployed?
+"""The checks of `doctor`: whether account and region can run the stack, and whether every part is as deployed.
 
-Each check looks at one thing and mends nothing; what it finds comes with the command that does.
+A check only reads. Its findings name the command that fixes a problem.
 """
 
 import json
@@ -19,8 +19,9 @@ from cli.status.quota import DEFAULT_LIMIT, account_limit
 from lambdas.model.blocking import RESULTS
 
 # Regions with stored video, by the per-region quotas of its Get operations (AWS General Reference, "Amazon Rekognition
-# endpoints and quotas"). Others have an endpoint for images alone, or none. us-gov-west-1 has stored video as well; it
-# was never tried, and the patterns in Rekognition's own API model take topics and roles of the partition `aws` only.
+# endpoints and quotas"). Other regions have an endpoint for images alone, or none. us-gov-west-1 has stored video as
+# well; it was never tried, and the patterns in Rekognition's own API model take topics and roles of the partition `aws`
+# only.
 REGIONS = (
     "us-east-1 us-east-2 us-west-1 us-west-2 ap-south-1 ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-2 "
     "ap-southeast-5 ap-southeast-7 eu-central-1 eu-west-1 eu-west-2 sa-east-1"
@@ -28,15 +29,15 @@ REGIONS = (
 
 
 def examine(stack: Stack) -> Iterator[Finding]:
-    """All findings of a deployed stack."""
+    """The findings about a deployed stack."""
     return run(stack, CHECKS)
 
 
 def before_deploy(stack: Stack, name: str) -> Iterator[Finding]:
-    """All findings about an existing bucket, for a stack that is not deployed yet.
+    """The findings about an existing bucket, for a stack that is not deployed yet.
 
     Args:
-        stack: clients and where they lead, without outputs.
+        stack: clients and target, without outputs.
         name: the bucket's.
     """
     found = [*run(stack, (credentials, region))]
@@ -62,7 +63,9 @@ def region(stack: Stack) -> Iterator[Finding]:
     elif stack.region in REGIONS.split():
         yield Finding("fine", "region", f"{stack.region} offers Rekognition Video")
     elif stack.region == "us-gov-west-1":
-        text = "us-gov-west-1 offers Rekognition Video, but this project was never tried in the partition aws-us-gov"
+        text = (
+            "us-gov-west-1 offers Rekognition Video, but this project has not been tested in the partition aws-us-gov"
+        )
         yield Finding("unknown", "region", text)
     else:
         yield Finding(
@@ -80,7 +83,7 @@ def deployed(stack: Stack) -> Iterator[Finding]:
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
         yield Finding("fine", "stack", f"{stack.name}: {status}")
     elif status.endswith("_IN_PROGRESS"):
-        yield Finding("note", "stack", f"{stack.name}: {status}; look again when it is done")
+        yield Finding("note", "stack", f"{stack.name}: {status}; run doctor again when that is done")
     else:
         fix = f"npx cdk rollback {stack.name}" if status.endswith("ROLLBACK_FAILED") else stack.target.deploy()
         yield Finding("wrong", "stack", f"{stack.name}: {status}", fix)
@@ -93,11 +96,11 @@ def announcements(stack: Stack) -> Iterator[Finding]:
 
 
 def _by_eventbridge(stack: Stack) -> bool:
-    return stack.outputs.get("UploadsFrom") == "eventbridge"  # an older stack has no such output
+    return stack.outputs.get("UploadsFrom") == "eventbridge"  # a stack from before this setting has no such output
 
 
 def queue_policies(stack: Stack) -> Iterator[Finding]:
-    """Who may write to the queues."""
+    """Queue policies."""
     account = _account(stack)
     topic = stack.output("JobFinishedTopic")
     uploads, whose = "s3.amazonaws.com", {"StringEquals": {"aws:SourceAccount": account}}
@@ -180,11 +183,11 @@ def _reserved(stack: Stack, function: str) -> int | None:
 
 
 def mappings(stack: Stack) -> Iterator[Finding]:
-    """Who reads the queues."""
+    """Event source mappings."""
     for queue, function in (("UploadsQueue", "StartFunction"), ("FinishedQueue", "CollectFunction")):
         subject = f"{function} reads {queue}"
         arn = _arn(stack, queue)
-        # Asked by function, and compared here: what filters by queue is not the same everywhere.
+        # Listed by function and compared here: not every endpoint filters by queue.
         known = stack.client("lambda").list_event_source_mappings(FunctionName=stack.output(function))
         found = [one for one in known["EventSourceMappings"] if one["EventSourceArn"] == arn]
         if not found:
@@ -208,7 +211,7 @@ def tick(stack: Stack) -> Iterator[Finding]:
         yield Finding(
             "wrong",
             "the tick",
-            "it is disabled: lost notifications are not found, and a line that stopped stays so",
+            "it is disabled: silent jobs are not polled, stale claims not released, and starting may stop",
             aws(stack, "events", "enable-rule", "--name", name),
         )
         return
@@ -221,7 +224,7 @@ def tick(stack: Stack) -> Iterator[Finding]:
 
 
 def publisher(stack: Stack) -> Iterator[Finding]:
-    """The role with which Rekognition announces."""
+    """The publisher role."""
     iam, name = stack.client("iam"), stack.output("PublisherRole").rsplit("/", 1)[-1]
     account, topic = _account(stack), stack.output("JobFinishedTopic")
     trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
@@ -250,7 +253,9 @@ def publisher(stack: Stack) -> Iterator[Finding]:
     if any(_grants(one, "sns:Publish", topic) for one in granted):
         yield Finding("fine", "the publisher role may publish", "to the topic")
     elif managed:
-        yield Finding("unknown", "the publisher role may publish", "by a managed policy, which is not read here")
+        yield Finding(
+            "unknown", "the publisher role may publish", "it has a managed policy, which doctor does not read"
+        )
     else:
         wanted = {
             "Version": "2012-10-17",
@@ -258,7 +263,12 @@ def publisher(stack: Stack) -> Iterator[Finding]:
         }
         words = ["iam", "put-role-policy", "--role-name", name, "--policy-name", "Publish"]
         fix = aws(stack, *words, "--policy-document", json.dumps(wanted))
-        yield Finding("wrong", "the publisher role may publish", "nothing allows it, so every end is silent", fix)
+        yield Finding(
+            "wrong",
+            "the publisher role may publish",
+            "no policy allows it, so Rekognition sends no completion messages",
+            fix,
+        )
 
 
 def _trust_trouble(trust: dict[str, Any], account: str) -> str:
@@ -267,11 +277,11 @@ def _trust_trouble(trust: dict[str, Any], account: str) -> str:
             continue
         conditions = json.dumps(one.get("Condition", {}))
         if "SourceArn" in conditions or "sourcearn" in conditions:
-            return "its trust names an aws:SourceArn, which jobs on stored video don't have: every end is silent"
+            return "its trust policy names an aws:SourceArn, which stored video has not: Rekognition can't publish"
         if "SourceAccount" in conditions and account not in conditions:
-            return "its trust is narrowed to another account"
+            return "its trust policy names another account"
         return ""
-    return "its trust does not name rekognition.amazonaws.com"
+    return "its trust policy does not name rekognition.amazonaws.com"
 
 
 def slots(stack: Stack) -> Iterator[Finding]:
@@ -315,7 +325,7 @@ def backlog(stack: Stack) -> Iterator[Finding]:
 
 
 def _mend_block(stack: Stack, block: Block) -> str:
-    """What to type next: where the reason alone doesn't say it, where more stands."""
+    """The command to type next: deploy, or show the collecting function's log."""
     if block.scope == RESULTS:
         return aws(stack, "logs", "tail", stack.output("CollectLogs"), "--since", "1h")
     return restore(stack)

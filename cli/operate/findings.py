@@ -1,4 +1,4 @@
-"""What a check of `doctor` finds, and the commands that mend it."""
+"""What a check of `doctor` finds, and the commands that fix it."""
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ Verdict = Literal["fine", "note", "wrong", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check has found; `mend` is the command that mends it."""
+    """What a check has found; `fix` is the command to type, or empty."""
 
     verdict: Verdict
     subject: str
@@ -26,7 +26,7 @@ Check = Callable[[Stack], Iterator[Finding]]
 
 
 def run(stack: Stack, checks: Iterable[Check]) -> Iterator[Finding]:
-    """All findings, check by check. What may not be looked at is unknown, and not wrong."""
+    """All findings, check by check. A check that is not permitted gives "unknown", not "wrong"."""
     for check in checks:
         subject = (check.__doc__ or "").rstrip(".")
         try:
@@ -35,9 +35,9 @@ def run(stack: Stack, checks: Iterable[Check]) -> Iterator[Finding]:
             code = error.response["Error"].get("Code", "")
             denied = "AccessDenied" in code or "Unauthorized" in code or code == "403"
             missing = "NotFound" in code or "NonExistent" in code or "NoSuch" in code or code == "404"
-            text = f"{'may not be looked at' if denied else 'could not be looked at'}: {error.operation_name}: {code}"
+            text = f"{'not permitted to check' if denied else 'check failed'}: {error.operation_name}: {code}"
             if missing:
-                yield Finding("wrong", subject, f"it is gone ({error.operation_name}: {code})", restore(stack))
+                yield Finding("wrong", subject, f"it does not exist ({error.operation_name}: {code})", restore(stack))
             else:
                 yield Finding("unknown", subject, text)
         except BotoCoreError as error:
@@ -45,10 +45,10 @@ def run(stack: Stack, checks: Iterable[Check]) -> Iterator[Finding]:
 
 
 def restore(stack: Stack) -> str:
-    """The command that brings back what was deleted or changed by hand.
+    """The command that restores resources which were deleted or changed by hand.
 
-    With an unchanged template a plain ``cdk deploy`` does nothing: CloudFormation compares templates, and looks at the
-    resources themselves only when the change set is made with deployment mode REVERT_DRIFT.
+    A plain ``cdk deploy`` of an unchanged template does nothing: CloudFormation compares templates, and compares the
+    resources themselves only in a change set with deployment mode REVERT_DRIFT.
     """
     return stack.target.deploy("--revert-drift")
 
@@ -59,7 +59,7 @@ def aws(stack: Stack, *words: str) -> str:
     options = [
         *(["--profile", target.profile] if target.profile else []),
         *(["--region", target.region] if target.region else []),
-        # Said, though the environment says it as well: version 1 of the CLI forgets it for SQS in us-east-1.
+        # Repeated from the environment: version 1 of the CLI ignores that variable for SQS in us-east-1.
         *(["--endpoint-url", stack.client("sqs").meta.endpoint_url] if stack.local else []),
     ]
     prefix = ". .localcloud/env; " if target.local else ""

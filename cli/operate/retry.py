@@ -1,4 +1,4 @@
-"""Trying again what ended badly."""
+"""Which jobs `retry` puts back in line."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ ENDED_BADLY = ("FAILED", "REJECTED")
 
 
 def ended_badly(stack: Stack, key: str | None) -> list[Job]:
-    """The jobs that FAILED or were REJECTED: of one video, or of all.
+    """The jobs that FAILED or were REJECTED, of one video or of all.
 
     Raises:
         NotThere: no such video.
@@ -27,7 +27,7 @@ def ended_badly(stack: Stack, key: str | None) -> list[Job]:
 
 
 def hopeless(stack: Stack, job: Job) -> str:
-    """Why another attempt could only end the same way, as the scheduler itself would find; empty if it could help.
+    """Why another attempt can only fail again, by the scheduler's own checks; empty if it may succeed.
 
     Raises:
         CliError: S3 doesn't answer.
@@ -39,11 +39,11 @@ def hopeless(stack: Stack, job: Job) -> str:
         try:
             videos.check(replace(job, version_id=version))
         except CannotStart as never:
-            why = f"left: {never}"
-        except AccountFault:  # these credentials may not read it; whether the function may, it finds out
+            why = f"not retried: {never}"
+        except AccountFault:  # only these credentials may not read the video; the function perhaps may
             return ""
         except ServiceTrouble as trouble:
-            raise CliError(f"Whether {job.key} can be tried again is unknown: {trouble}.") from None
+            raise CliError(f"It is unknown whether {job.key} can be retried: {trouble}.") from None
         else:
             return ""
     return why

@@ -1,4 +1,4 @@
-"""What the overview page asks for, and how a deployed stack answers."""
+"""The data behind the overview page, and its source in a deployed stack."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from cli.pages.detections import Document
     from lambdas.model.job import Job
 
-PIECE = 256 * 1024  # bytes handed on at once
+PIECE = 256 * 1024  # bytes per piece of a video
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a video: bytes `first` to `last` (inclusive) of `total`."""
+    """A part of a video: bytes `first` to `last` (inclusive) of `total`."""
 
     first: int
     last: int
@@ -35,28 +35,28 @@ class Part:
 
 
 class Backend(Protocol):
-    """Where the videos are. Every method may be called from several threads at once."""
+    """The source of videos and results. All methods must be thread-safe."""
 
     @property
     def name(self) -> str:
-        """What it is called, for the page's head."""
+        """Its name, for the page's head."""
 
     @property
     def extensions(self) -> Sequence[str]:
-        """What is taken for a video: ``(".mp4", ".mov")``."""
+        """The extensions of videos: ``(".mp4", ".mov")``."""
 
     @property
     def slots(self) -> int | None:
-        """How many jobs the account may run at a time, if that is known."""
+        """How many jobs the account may run at a time; None if unknown."""
 
     def list_jobs(self) -> Overview:
-        """Every job, and the line."""
+        """All jobs, and the scheduler's item."""
 
     def exists(self, key: str) -> bool:
         """Whether there is a video of that key."""
 
     def upload(self, key: str, stream: IO[bytes], size: int) -> None:
-        """Put `size` bytes of `stream` there as a video; nothing at all if the stream breaks off."""
+        """Store `size` bytes of `stream` as a video; nothing is stored if the stream breaks off."""
 
     def open_video(self, key: str, first: int = 0, last: int | None = None) -> Part | None:
         """Bytes of a video from `first` on; None if there is no such video.
@@ -66,11 +66,11 @@ class Backend(Protocol):
         """
 
     def documents(self, jobs: Sequence[Job]) -> dict[str, Document]:
-        """The results of those of the jobs that have one, by analysis."""
+        """The documents of the jobs that have one, by analysis."""
 
 
 class OutOfRange(OSError):
-    """The video ends before that byte."""
+    """The range begins after the end of the video."""
 
 
 class StackBackend:
@@ -78,25 +78,25 @@ class StackBackend:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._s3 = stack.client("s3")  # clients may be shared by threads; making them may not
+        self._s3 = stack.client("s3")  # clients are thread-safe, creating them is not
 
     @property
     def name(self) -> str:
-        """The stack's name, and where it is."""
+        """The stack's name and region."""
         return f"{self._stack.name} · {'local cloud' if self._stack.local else self._stack.region}"
 
     @property
     def extensions(self) -> Sequence[str]:
-        """As the stack's own output says."""
+        """From the stack's output."""
         return self._stack.extensions
 
     @cached_property
     def slots(self) -> int | None:
-        """The account's limit, asked for once."""
+        """The account's limit, requested once."""
         return account_limit(self._stack)[0]
 
     def list_jobs(self) -> Overview:
-        """The whole table, read anew."""
+        """Read the whole table."""
         return overview(self._stack, time.time())
 
     def exists(self, key: str) -> bool:
@@ -109,12 +109,12 @@ class StackBackend:
             raise
         return True
 
-    def upload(self, key: str, stream: IO[bytes], size: int) -> None:  # noqa: ARG002  told part by part
-        """In parts if it is large; what breaks off is taken back by the library."""
+    def upload(self, key: str, stream: IO[bytes], size: int) -> None:  # noqa: ARG002
+        """Upload, in parts if it is large; boto3 aborts an upload that breaks off."""
         self._s3.upload_fileobj(stream, self._stack.videos, key)
 
     def open_video(self, key: str, first: int = 0, last: int | None = None) -> Part | None:
-        """A ranged read, handed on as it comes."""
+        """Read a range from S3 and yield it in pieces."""
         wanted = f"bytes={first}-{'' if last is None else last}"
         try:
             answer = self._s3.get_object(Bucket=self._stack.videos, Key=key, Range=wanted)
@@ -146,7 +146,7 @@ class StackBackend:
 
 
 def _pieces(body: Any) -> Iterator[bytes]:
-    """The body piece by piece; let go of when whoever reads has had enough."""
+    """The body in pieces; closes the connection when the reader stops."""
     try:
         yield from body.iter_chunks(PIECE)
     finally:

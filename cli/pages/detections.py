@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 type Document = Mapping[str, Any]
 type Box = tuple[float, float, float, float]
-"""Left, top, width, height as fractions of the frame; may reach out of it."""
+"""Left, top, width, height as fractions of the frame; may exceed 0..1."""
 
 
 class Detection(NamedTuple):
@@ -30,7 +30,7 @@ class Detection(NamedTuple):
     confidence: float
     detail: str = ""
     boxes: Sequence[Box] = ()
-    end: int | None = None  # of what lasts: segments, and what Rekognition has aggregated
+    end: int | None = None  # of segments and aggregated detections
     landmarks: Sequence[tuple[float, float]] = ()
 
 
@@ -40,21 +40,21 @@ class Kind:
 
     analysis: str
     title: str
-    rows: str  # the member of the document that holds the list
+    rows: str  # the document's member with the list
     read: Callable[[Mapping[str, Any], int], Iterator[Detection]]
 
 
-USUAL_STEP = 500  # ms between the frames Rekognition looks at
+USUAL_STEP = 500  # ms between the frames that Rekognition samples
 LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
-TURNED, TILTED = 25.0, 20.0  # degrees of yaw and pitch from which one would say that somebody looks away
-SURE = 50.0  # an attribute that Rekognition itself gives less is not worth a word
+TURNED, TILTED = 25.0, 20.0  # degrees of yaw and pitch from which a face looks away
+SURE = 50.0  # least confidence of an attribute to mention it
 
 
 LATEST = 24 * 3600 * 1000  # ms; Rekognition's limit is six hours
 
 
 def number(value: Any, otherwise: float = 0.0) -> float:
-    """`value` if it is a number to reckon with; `otherwise` if it is null, NaN, infinite, or something else."""
+    """`value` if it is a finite number, else `otherwise`."""
     usable = isinstance(value, (int, float)) and not isinstance(value, bool) and -1e15 < value < 1e15
     return float(value) if usable else otherwise
 
@@ -67,7 +67,7 @@ def milliseconds(value: Any) -> int:
     """
     found = number(value, -1e15)
     if not -LATEST <= found <= LATEST:
-        raise ValueError(f"{value!r:.40} is no time in a video")
+        raise ValueError(f"{value!r:.40} is not a time in a video")
     return max(0, int(found))
 
 
@@ -79,14 +79,14 @@ def _box(box: Mapping[str, Any] | None) -> tuple[Box, ...]:
 
 
 def _between(row: Mapping[str, Any]) -> tuple[int, int | None]:
-    """When it begins, and when it ends if it lasts."""
+    """Begin of a detection, and its end if it has one, in ms."""
     begin = row.get("StartTimestampMillis", row.get("Timestamp", 0))
     end = row.get("EndTimestampMillis")
     return milliseconds(begin), None if end is None else milliseconds(end)
 
 
 def _said(attribute: Mapping[str, Any] | None) -> Any:
-    """The value of a face's attribute, if it is surely so."""
+    """The value of a face's attribute, if its confidence is at least SURE."""
     if attribute and number(attribute.get("Confidence")) >= SURE:
         return attribute.get("Value")
     return None
@@ -177,7 +177,7 @@ def _moderation(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
 def _celebrities(row: Mapping[str, Any], kind: int) -> Iterator[Detection]:
     celebrity = row.get("Celebrity") or {}
     millis, _ = _between(row)
-    # The face says who it is; the other box is of the whole body, and often most of the picture.
+    # The box of the face; the other box is of the whole body, and often most of the picture.
     box = _box((celebrity.get("Face") or {}).get("BoundingBox")) or _box(celebrity.get("BoundingBox"))
     detail = ", ".join(celebrity.get("Urls") or ())
     yield Detection(millis, kind, celebrity.get("Name", ""), number(celebrity.get("Confidence")), detail, box)
@@ -209,7 +209,7 @@ def _name_of(face: Mapping[str, Any]) -> str:
     return str(face.get("ExternalImageId") or face.get("UserId") or face.get("FaceId") or "a face")
 
 
-# In the order in which the page shows them.
+# In the order of the page.
 KINDS: Sequence[Kind] = (
     Kind("segment-detection", "Shots", "Segments", _segments),
     Kind("face-detection", "Faces", "Faces", _faces),
@@ -223,7 +223,7 @@ INDEX = {kind.analysis: index for index, kind in enumerate(KINDS)}
 
 
 class Found(list[Detection]):
-    """What was seen; and of each analysis how many rows could not be read, having no time in a video, or no shape."""
+    """The detections, and per analysis the number of rows that have no valid time or form."""
 
     def __init__(self, rows: Iterable[Detection] = (), unreadable: Mapping[str, int] | None = None) -> None:
         super().__init__(rows)
@@ -231,7 +231,7 @@ class Found(list[Detection]):
 
 
 def read(documents: Mapping[str, Document]) -> Found:
-    """Everything that was seen, in order of time."""
+    """All detections, in order of time."""
     found: list[Detection] = []
     unreadable: dict[str, int] = {}
     for analysis, document in documents.items():
@@ -256,14 +256,14 @@ def _of_text(one: Detection) -> Detection:
 
 
 def _without_words_of_lines(found: list[Detection]) -> list[Detection]:
-    """Rekognition gives every line of text, and each of its words once more; the page shows the lines."""
+    """Only lines of text: Rekognition returns each line, and each of its words again."""
     text = INDEX["text-detection"]
     lines = {one.millis for one in found if one.kind == text and one.detail != WORD}
     return [one for one in found if one.kind != text or one.detail != WORD or one.millis not in lines]
 
 
 def words(documents: Mapping[str, Document]) -> list[str]:
-    """The words that were read, each once, the most frequent first."""
+    """The words in the video, each once, the most frequent first."""
     rows = documents.get("text-detection", {}).get("TextDetections")
     texts = [row.get("TextDetection") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
     read_ = [(str(text.get("DetectedText", "")), text.get("Type")) for text in texts if isinstance(text, Mapping)]
@@ -280,7 +280,7 @@ def most_frequent(names: Iterable[str]) -> list[str]:
 
 
 def metadata(documents: Mapping[str, Document]) -> Mapping[str, Any]:
-    """VideoMetadata of whichever document has it (segments have a list of them)."""
+    """VideoMetadata of the first document that has it (segments have a list of them)."""
     for document in documents.values():
         given = document.get("VideoMetadata")
         if isinstance(given, list):
@@ -291,8 +291,8 @@ def metadata(documents: Mapping[str, Document]) -> Mapping[str, Any]:
 
 
 def step(found: Iterable[Detection], kind: int) -> int:
-    """Milliseconds from one frame that was looked at to the next."""
+    """Milliseconds between two sampled frames."""
     times = sorted({one.millis for one in found if one.kind == kind and one.end is None})
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    # Frames without anything leave larger gaps, and two a second is what there is; faster is possible, slower is not.
+    # Frames without detections leave larger gaps. Rekognition samples two frames per second, or more.
     return min(USUAL_STEP + 50, max(40, round(median(gaps)))) if gaps else USUAL_STEP

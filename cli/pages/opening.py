@@ -1,4 +1,4 @@
-"""A page in the browser, at an address that is no argument of the browser: every user of a machine can read those."""
+"""Open a page without putting its address into the browser's arguments, which every user of the machine can read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def open_privately(address: str, folder: Path) -> bool:
-    """Have the browser open `address` by way of a file that this user alone can read; whether there is a browser.
+    """Open `address` in the browser, through a file that only this user can read; returns whether there is a browser.
 
     Args:
         address: what to open; it may hold a secret.
-        folder: where to put the file; one that no other user can enter.
+        folder: for the file; no other user may be able to enter it.
 
     Raises:
         OSError: the file can't be written; also if something of its name is there already.

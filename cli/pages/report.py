@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 STYLES = ("base.css", "report.css")
 SCRIPTS = ("base.js", "data.js", "player.js", "stage.js", "timeline.js", "table.js", "report.js")
-MOST_LANDMARKS = 20_000  # faces whose landmarks are drawn; five points each would double the file of a film
+MOST_LANDMARKS = 20_000  # most faces with landmarks; five points each would double a film's file
 
 
 @dataclass(frozen=True, slots=True)
 class JobFact:
-    """One analysis of the video: how far it has got."""
+    """The state of one analysis of the video."""
 
     analysis: str
     state: str
@@ -44,7 +44,7 @@ class JobFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of the upload beside its results."""
+    """Facts about the upload and its jobs."""
 
     bucket: str | None = None
     size: int | None = None  # bytes
@@ -53,7 +53,7 @@ class Facts:
 
     @classmethod
     def of(cls, jobs: Iterable[Job]) -> Facts:
-        """The facts of a video from its jobs, newest last; an analysis that was done again counts by its newest job."""
+        """The facts of a video from its jobs, newest last; the newest job of an analysis counts."""
         newest = {job.analysis: job for job in jobs}
         if not newest:
             return cls()
@@ -64,10 +64,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How the page reaches the video."""
+    """The address from which the page plays the video."""
 
     url: str
-    expires_at: str | None = None  # ISO 8601, of a presigned link
+    expires_at: str | None = None  # ISO 8601, if it is a presigned link
 
 
 def local_file(video: Path, page: Path) -> Link:
@@ -87,8 +87,7 @@ def write_report(
 ) -> Path:
     """Write the page of the video `key` to `path`.
 
-    `file` is the video on this disk: pictures of key moments are made from it, and unless `video` says otherwise the
-    page plays it from there.
+    `file` is the video on this disk: the source of the pictures, and what the page plays unless `video` is given.
     """
     found = detections.read(documents)
     stills = stills_of(file, found, documents) if file else []
@@ -98,7 +97,7 @@ def write_report(
 
 
 def stills_of(file: Any, found: Sequence[Detection], documents: Mapping[str, Document]) -> list[Still]:
-    """Pictures of the moments one would want to see; `file` is a path, or a file that can be read and sought."""
+    """Pictures of the key moments; `file` is a path or a seekable file."""
     return pictures(file, key_moments(found, duration_of(found, documents)))
 
 
@@ -114,8 +113,7 @@ def build_report(
 ) -> str:
     """The page of the video `key` as HTML.
 
-    `found` saves reading the documents again for whoever has done it; `back` is where the page's way back leads, if
-    there is one.
+    `found` are the detections, if the caller has read the documents already; `back` is the address of the link back.
     """
     found = detections.read(documents) if found is None else found
     facts = facts or Facts()
@@ -169,18 +167,18 @@ def build_report(
 
 
 def _media(video: Link | None) -> str:
-    """Where the page may take the video from: a file the reader chooses, and the one place that was given."""
+    """The media sources of the page's policy: files that the reader chooses, and the given address."""
     if video is None:
         return "blob:"
     parts = urlsplit(video.url)
     if parts.scheme in ("http", "https"):
         return f"blob: {parts.scheme}://{parts.netloc}"
-    # Beside the page: on the same server, or on the same disk, where 'self' means nothing to some browsers.
+    # Next to the page: on the same server, or on the same disk, where some browsers don't apply 'self'.
     return "blob: 'self' file:"
 
 
 def duration_of(found: Sequence[Detection], documents: Mapping[str, Document]) -> int:
-    """The video's length in milliseconds; as far as anything was seen, where no document says it."""
+    """The video's length in milliseconds; the end of the last detection if no document has the length."""
     said = detections.number(detections.metadata(documents).get("DurationMillis"))
     if 0 < said <= detections.LATEST:
         return int(said)
@@ -188,7 +186,7 @@ def duration_of(found: Sequence[Detection], documents: Mapping[str, Document]) -
 
 
 def tiles(found: Sequence[Detection], documents: Mapping[str, Document], duration: int) -> list[dict[str, Any]]:
-    """What one wants to know first: a number each, what it means, and the moment to look at."""
+    """The summary: for each analysis a number, its meaning, and a moment to look at."""
     by_kind: dict[str, list[Detection]] = {kind.analysis: [] for kind in KINDS}
     for one in found:
         by_kind[KINDS[one.kind].analysis].append(one)
@@ -211,7 +209,7 @@ def tiles(found: Sequence[Detection], documents: Mapping[str, Document], duratio
             at = max(count, key=lambda millis: count[millis], default=None)
             looked = max(1, round(duration / detections.step(found, INDEX[kind.analysis])))
             share = min(100, round(100 * len(count) / looked))
-            note = f"somebody in {share} % of it" if rows else "nobody in it"
+            note = f"a person in {share} % of it" if rows else "no person in it"
             tile(kind.analysis, max(count.values(), default=0), "face at once", "faces at once", note, at)
         elif kind.analysis == "segment-detection":
             shots = [row for row in rows if row.name == SHOT]
@@ -229,7 +227,7 @@ def tiles(found: Sequence[Detection], documents: Mapping[str, Document], duratio
             tile(kind.analysis, len(read), "word", "words", " ".join(read[:4]) or "nothing to read", at)
         elif kind.analysis == "face-search":
             known = [name for name in names if name != UNKNOWN]
-            note = ", ".join(known[:3]) or ("only unknown faces" if rows else "nobody in it")
+            note = ", ".join(known[:3]) or ("only unknown faces" if rows else "no person in it")
             tile(kind.analysis, len(known), "known face", "known faces", note, _first(rows, known))
         elif kind.analysis == "celebrity-recognition":
             tile(kind.analysis, len(names), "celebrity", "celebrities", ", ".join(names[:3]), _first(rows, names))
@@ -239,7 +237,7 @@ def tiles(found: Sequence[Detection], documents: Mapping[str, Document], duratio
 
 
 def _first(rows: Iterable[Detection], names: Sequence[str]) -> int | None:
-    """When the first of the names is seen first."""
+    """The first time of the first name, in ms."""
     return next((row.millis for row in rows if names and row.name == names[0]), None)
 
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-LONGEST_LINE = 16 * 1024  # bytes; a key in an address is 3 KB at most, and cookies of other local pages come along
+LONGEST_LINE = (
+    16 * 1024
+)  # bytes; a key in an address has up to 3 KB, and browsers send cookies of other local pages as well
 MOST_FIELDS = 100
-FAR = 10**15  # bytes: further than any object of S3's reaches
+FAR = 10**15  # bytes; larger than any S3 object
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/([0-9])[.]([0-9])\r\n")
@@ -26,7 +28,7 @@ _SUFFIX = re.compile(r"-[0-9]+")
 
 
 class Refused(Exception):
-    """An answer that is not what was asked for: a status, and a sentence."""
+    """A refused request: a status, and a sentence for the client."""
 
     def __init__(self, status: HTTPStatus, text: str) -> None:
         super().__init__(text)
@@ -47,14 +49,14 @@ class Head:
         return [value for given, value in self.fields if given == name]
 
     def one(self, name: str) -> str | None:
-        """The value of a field that may be there once; None if it isn't.
+        """The value of a field that may occur once; None if it is missing.
 
         Raises:
             Refused: it is there twice.
         """
         values = self.all(name)
         if len(values) > 1:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"The header field {name} is there {len(values)} times.")
+            raise Refused(HTTPStatus.BAD_REQUEST, f"The header field {name} occurs {len(values)} times.")
         return values[0] if values else None
 
     @property
@@ -74,26 +76,26 @@ class Head:
         if expected is None or self.minor == 0:
             return False
         if expected.lower() != "100-continue":
-            raise Refused(HTTPStatus.EXPECTATION_FAILED, "Only 100-continue may be expected.")
+            raise Refused(HTTPStatus.EXPECTATION_FAILED, "The only supported expectation is 100-continue.")
         return True
 
     def body_length(self) -> int | None:
-        """How many bytes of body follow; None if the head announces no body.
+        """The length of the body in bytes; None if there is none.
 
         Raises:
             Refused: that is not said in one clear way: 400, or by a transfer coding: 411, 501.
         """
         codings, lengths = self.all("transfer-encoding"), self.all("content-length")
         if codings and (lengths or self.minor == 0):
-            raise Refused(HTTPStatus.BAD_REQUEST, "A body has a Content-Length or a Transfer-Encoding.")
+            raise Refused(HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding exclude each other.")
         if codings:
             if [coding.strip().lower() for coding in codings] != ["chunked"]:
-                raise Refused(HTTPStatus.NOT_IMPLEMENTED, "This server knows no such Transfer-Encoding.")
-            raise Refused(HTTPStatus.LENGTH_REQUIRED, "A body needs a Content-Length here.")
+                raise Refused(HTTPStatus.NOT_IMPLEMENTED, "This Transfer-Encoding is not supported.")
+            raise Refused(HTTPStatus.LENGTH_REQUIRED, "A request with a body needs a Content-Length.")
         if not lengths:
             return None
         if len(lengths) > 1 or not re.fullmatch("[0-9]+", lengths[0]):
-            raise Refused(HTTPStatus.BAD_REQUEST, "A Content-Length is one number, in the digits 0 to 9.")
+            raise Refused(HTTPStatus.BAD_REQUEST, "Content-Length must be one number in the digits 0 to 9.")
         return _number(lengths[0])
 
     def byte_range(self) -> tuple[int, int | None] | None:
@@ -113,7 +115,7 @@ class Head:
         ]
         ends = [(_number(one[1]), _number(one[2]) if one[2] else FAR) for one in found if one and one.re is _SPAN]
         if len(values) > 1 or None in found or any(first > last or first >= FAR for first, last in ends):
-            raise Refused(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "That is no range of bytes.")
+            raise Refused(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range is invalid.")
         if len(found) > 1 or not ends:
             return None
         [(first, last)] = ends
@@ -121,7 +123,7 @@ class Head:
 
 
 def _number(digits: str) -> int:
-    """Their number, or FAR if it is larger; Python reads no more than 4,300 digits."""
+    """The number in these digits, at most FAR; Python converts no more than 4,300 digits."""
     digits = digits.lstrip("0") or "0"
     return min(int(digits), FAR) if len(digits) < 20 else FAR
 
@@ -137,21 +139,23 @@ def read_head(line: Callable[[int], bytes]) -> Head:
         ConnectionError: the connection ended before the head did.
     """
     first = _line(line, HTTPStatus.REQUEST_URI_TOO_LONG)
-    if first == b"\r\n":  # RFC 9112, 2.2: one may be left over from the request before
+    if first == b"\r\n":  # RFC 9112, 2.2: one empty line may precede a request
         first = _line(line, HTTPStatus.REQUEST_URI_TOO_LONG)
     asked = _REQUEST_LINE.fullmatch(first)
     if not asked:
         raise Refused(HTTPStatus.BAD_REQUEST, "The request line is malformed.")
     method, target, major, minor = (part.decode("ascii") for part in asked.groups())
     if major != "1":
-        raise Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "This server speaks HTTP/1.1.")
+        raise Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "This server supports HTTP/1.1.")
     fields: list[tuple[str, str]] = []
     while (text := _line(line, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)) != b"\r\n":
         field = _FIELD.fullmatch(text)
         if not field:
             raise Refused(HTTPStatus.BAD_REQUEST, "A header field is malformed.")
         if len(fields) == MOST_FIELDS:
-            raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"At most {MOST_FIELDS} header fields are read.")
+            raise Refused(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"A request may have up to {MOST_FIELDS} header fields."
+            )
         fields.append((field[1].decode("ascii").lower(), field[2].decode("latin-1").strip(" \t")))
     return Head(method, target, int(minor), fields)
 
@@ -160,6 +164,6 @@ def _line(line: Callable[[int], bytes], too_long: HTTPStatus) -> bytes:
     found = line(LONGEST_LINE)
     if not found.endswith(b"\n"):
         if len(found) >= LONGEST_LINE:
-            raise Refused(too_long, f"A line of the request's head has at most {LONGEST_LINE} bytes.")
+            raise Refused(too_long, f"A line of the head may have up to {LONGEST_LINE} bytes.")
         raise ConnectionError("the request broke off")
     return found

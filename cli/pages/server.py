@@ -1,16 +1,18 @@
-"""A page for all of it, on this machine only: drop videos, see what becomes of them.
+"""A web page with all videos, served on this machine only: drop videos, follow their analyses.
 
     with Site(StackBackend(stack)) as site:
         print(site.login_url())
 
-Who may ask:
+Access control:
 
-- It listens on 127.0.0.1, and answers only if it is called by that name (or `localhost`): a foreign name that points
-  here is refused, so no web page can reach it by rebinding its own.
-- Everything needs a cookie, which holds a secret of this start. The server gives it for a token that it has made a
-  moment ago and takes once (`login_url`), so an address that others have seen lets nobody in.
-- What another page's scripts, forms, frames or pictures ask for is refused (Origin, Sec-Fetch-Site), cookie or not.
-- Requests are read strictly (see `request`), and a client that sends one too slowly is cut off.
+- The server listens on 127.0.0.1 and refuses any Host header but that name and `localhost`, so a web page can't reach
+  it by DNS rebinding.
+- Every page needs a cookie with a secret of this process. The server gives the cookie for a token that is new and works
+  once (`login_url`), so an address that another user has seen is useless.
+- The server refuses requests that come from other sites' scripts, forms, frames or images (Origin, Sec-Fetch-Site),
+even
+  with a cookie.
+- `request` parses requests strictly, and the server disconnects a client that sends too slowly.
 """
 
 from __future__ import annotations
@@ -51,39 +53,39 @@ if TYPE_CHECKING:
 STYLES = ("base.css", "overview.css")
 SCRIPTS = ("base.js", "overview.js")
 MOST_SHOWN = 200  # videos sent to the page at once; the search finds the others
-SHORTEST_LOOK = 1.0  # seconds between two looks at the table
-SHARE = 10  # of the time at most one part in so many is spent on looking, however large the table
+SHORTEST_LOOK = 1.0  # seconds between two reads of the table
+SHARE = 10  # at most one part in so many of the time is spent reading the table, however large it is
 LONGEST_KEY = 1024  # bytes; S3's limit
 REPORTS_KEPT = 8
-PICTURES_PATIENCE = 6.0  # seconds; a report without pictures now is better than one with them later
+PICTURES_PATIENCE = 6.0  # seconds to spend on a report's pictures; after that it is shown without them
 BUFFER = 1024 * 1024
-TOKEN_SECONDS = 120.0  # to open an address that lets its reader in; then it takes another one
+TOKEN_SECONDS = 120.0  # lifetime of a token in an address
 HEAD_SECONDS = 10.0  # from the first byte of a request to the end of its head, and from a connection to that byte
-ANSWER_SECONDS = 5.0  # for a client to read a refusal while it still sends what is refused
+ANSWER_SECONDS = 5.0  # for a client to read a refusal while it is still sending
 MOST_CONNECTIONS = 64  # at once; a browser opens six
-POLL = 0.1  # seconds within which the server ends when it is told to
+POLL = 0.1  # seconds between checks for a shutdown
 
-# Which state a video is in, of those its jobs are in: work in progress first, then what went wrong.
+# A video's state is the first of these that one of its jobs has: work in progress first, then failures.
 ORDER = ("RUNNING", "COLLECTING", "WAITING", "FAILED", "REJECTED", "SUCCEEDED")
 
 
 class BrokenOff(OSError):
-    """Whoever sends stopped in the middle."""
+    """The client closed the connection during an upload."""
 
 
 class Exactly(io.RawIOBase):
-    """The next `size` bytes of a connection; an error, not an end, if there are fewer."""
+    """The next `size` bytes of a connection; raises BrokenOff if there are fewer."""
 
     def __init__(self, source: IO[bytes], size: int) -> None:
         self._source = source
         self.left = size
 
     def readable(self) -> bool:
-        """It is for reading."""
+        """Always true."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """At most as much as fits; 0 only at the end of what was announced."""
+        """Read up to `len(buffer)` bytes; returns 0 only after `size` bytes."""
         wanted = min(len(buffer), self.left)
         if not wanted:
             return 0
@@ -96,7 +98,7 @@ class Exactly(io.RawIOBase):
 
 
 def video_file(backend: Backend, key: str, patience: float) -> RangedFile:
-    """A video of the backend to read and seek in for `patience` seconds; after that a read raises TimeoutError."""
+    """A video of the backend as a seekable file; after `patience` seconds, a read raises TimeoutError."""
     until = time.monotonic() + patience
 
     def fetch(first: int, last: int) -> Part:
@@ -112,7 +114,7 @@ def video_file(backend: Backend, key: str, patience: float) -> RangedFile:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen at one look at the table."""
+    """The result of one read of the table."""
 
     at: float
     took: float
@@ -120,14 +122,16 @@ class Seen:
 
 
 class Site:
-    """The server, running in threads of its own while the block lasts."""
+    """The server; it runs in its own threads within the `with` block."""
 
     def __init__(self, backend: Backend, host: str = "127.0.0.1", port: int = 0) -> None:
         if host not in ("127.0.0.1", "localhost"):
-            raise ValueError(f"host is {host!r}; this is for 127.0.0.1 alone, as whoever reaches it acts as you")
+            raise ValueError(
+                f"host is {host!r}; only 127.0.0.1 is accepted, because every client acts with your credentials"
+            )
         self.backend = backend
-        self.secret = secrets.token_urlsafe(32)  # in the cookie, and nowhere else
-        self._tokens: dict[str, float] = {}  # each with the moment when it ends
+        self.secret = secrets.token_urlsafe(32)  # only in the cookie
+        self._tokens: dict[str, float] = {}  # token: when it expires
         self._giving = threading.Lock()
         self._seen: Seen | None = None
         self._looking = threading.Lock()
@@ -145,16 +149,16 @@ class Site:
 
     @property
     def port(self) -> int:
-        """The port it got."""
+        """The port it listens on."""
         return int(self._server.server_address[1])
 
     @property
     def origin(self) -> str:
-        """What its pages' scripts are known by."""
+        """The origin of its pages."""
         return f"http://127.0.0.1:{self.port}"
 
     def login_url(self) -> str:
-        """An address that lets in whoever opens it first, within TOKEN_SECONDS."""
+        """A new address that gives access to the first client that opens it, within TOKEN_SECONDS."""
         token = secrets.token_urlsafe(32)
         with self._giving:
             now = time.monotonic()
@@ -163,7 +167,7 @@ class Site:
         return f"{self.origin}/?token={token}"
 
     def take(self, token: str) -> bool:
-        """Whether that is a token of `login_url`, neither used nor too old. From now on it is used."""
+        """Whether that is an unused, unexpired token of `login_url`; marks it as used."""
         with self._giving:
             return self._tokens.pop(token, 0.0) > time.monotonic()
 
@@ -177,7 +181,7 @@ class Site:
         self._thread.join()
 
     def look(self) -> Overview:
-        """What there is; looked up anew when the last look is old enough for what it cost."""
+        """All jobs; reads the table again if the last read is old enough for the time it took."""
         with self._looking:
             now = time.monotonic()
             if self._seen is None or now - self._seen.at > max(SHORTEST_LOOK, SHARE * self._seen.took):
@@ -186,7 +190,7 @@ class Site:
             return self._seen.overview
 
     def look_again(self) -> None:
-        """Have the next look be a new one, unless looking is expensive."""
+        """Make the next `look` read the table, unless a read is slow."""
         with self._looking:
             if self._seen and self._seen.took < SHORTEST_LOOK:
                 self._seen = None
@@ -195,7 +199,7 @@ class Site:
         """The page of one video.
 
         Raises:
-            Refused: nobody knows it.
+            Refused: there is no such video.
         """
         jobs = newest_upload(status.job for status in self.look().statuses if status.job.key == key)
         if not jobs:
@@ -213,7 +217,7 @@ class Site:
         documents = self.backend.documents(jobs)
         found = detections.read(documents)
         stills = []
-        with suppress(Exception):  # no trouble with the video is a reason to show nothing of its results
+        with suppress(Exception):  # results are shown even if the video can't be read
             file = video_file(self.backend, key, PICTURES_PATIENCE)
             stills = stills_of(file, found, documents) if found else []
         link = Link(f"/media?key={quote(key, safe='')}")
@@ -221,7 +225,7 @@ class Site:
 
 
 def summary(seen: Overview, slots: int | None, search: str, state: str) -> dict[str, Any]:
-    """What the page shows: counts, slots and backlog, and the videos that match, newest first."""
+    """The page's data: counts, slots and backlog, and the matching videos, newest first."""
     videos: dict[str, list[JobStatus]] = {}
     for status in seen.statuses:
         videos.setdefault(status.job.key, []).append(status)
@@ -312,12 +316,12 @@ class _Handler(BaseHTTPRequestHandler):
     _answered = False
 
     def log_request(self, *_: Any) -> None:
-        """The terminal is the user's; nothing is logged to it."""
+        """Log nothing: the terminal belongs to the user."""
 
-    # what they ask
+    # requests
 
     def handle_one_request(self) -> None:
-        """Read a request and answer it. (The library's own reading takes a good deal for a request that is none.)"""
+        """Read a request and answer it. (The standard library's parser accepts many malformed requests.)"""
         self.close_connection, self._said, self.path = True, False, ""
         self.request_version = self.protocol_version
         try:
@@ -332,12 +336,12 @@ class _Handler(BaseHTTPRequestHandler):
         except Refused as refused:
             self._refuse(refused.status, str(refused))
         except (ConnectionError, TimeoutError, BrokenOff):
-            self.close_connection = True  # they have gone
-        except Exception as error:  # whatever AWS says is for the page to show
+            self.close_connection = True  # the client has gone
+        except Exception as error:  # the page shows AWS's message
             self._refuse(HTTPStatus.BAD_GATEWAY, f"{type(error).__name__}: {error}")
 
     def _line(self, most: int) -> bytes:
-        """A line of the head, however it comes, before HEAD_SECONDS are over."""
+        """One line of the head; it must arrive within HEAD_SECONDS."""
         found = b""
         while len(found) < most and not found.endswith(b"\n"):
             left = self._until - time.monotonic()
@@ -353,9 +357,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = self.head.body_length()
         if self.command not in ("GET", "PUT"):
-            raise Refused(HTTPStatus.NOT_IMPLEMENTED, "Only GET and PUT are understood.")
+            raise Refused(HTTPStatus.NOT_IMPLEMENTED, "This server supports GET and PUT only.")
         if self.command == "GET" and length:
-            raise Refused(HTTPStatus.BAD_REQUEST, "A GET has no body here.")
+            raise Refused(HTTPStatus.BAD_REQUEST, "A GET request must not have a body.")
         path, query = self._address()
         self.close_connection = self.head.closing
         if path == "/" and self.command == "GET" and "token" in query:
@@ -369,7 +373,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._put(path, query, length)
 
     def _address(self) -> tuple[str, dict[str, str]]:
-        """The path and the query, asked of this server by its own name."""
+        """The path and the query; the Host header must name this server."""
         names = {f"127.0.0.1:{self.site.port}", f"localhost:{self.site.port}"}
         target, called = self.path, [self.head.one("host")]
         if target[:7].lower() == "http://":
@@ -378,38 +382,38 @@ class _Handler(BaseHTTPRequestHandler):
         if called[0] is None:
             raise Refused(HTTPStatus.BAD_REQUEST, "The header field Host is missing.")
         if not names.issuperset(called):
-            raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "This server is not called so.")
+            raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "Unexpected Host header.")
         if not target.startswith("/"):
-            raise Refused(HTTPStatus.BAD_REQUEST, "A path begins with a slash.")
+            raise Refused(HTTPStatus.BAD_REQUEST, "The path must begin with a slash.")
         path, _, query = target.partition("?")
         return path, {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
 
-    # who may ask
+    # access control
 
     def _check_origin(self) -> None:
         origin = self.head.one("origin")
         if origin is not None and origin != f"http://{self.head.one('host')}":
-            raise Refused(HTTPStatus.FORBIDDEN, "Another page may not ask.")
+            raise Refused(HTTPStatus.FORBIDDEN, "Requests from other pages are refused.")
         if self.head.one("sec-fetch-site") not in (None, "none", "same-origin"):
-            raise Refused(HTTPStatus.FORBIDDEN, "Another page may not ask.")
+            raise Refused(HTTPStatus.FORBIDDEN, "Requests from other pages are refused.")
         if self.command != "GET" and origin is None:
-            raise Refused(HTTPStatus.FORBIDDEN, "Only the page itself may ask for that.")
+            raise Refused(HTTPStatus.FORBIDDEN, "Only the page itself may send this request.")
 
     @property
     def _cookie_name(self) -> str:
-        # Cookies know no ports; two of these servers must not take each other's.
+        # Cookies are not separated by port, so each server has its own cookie name.
         return f"videos-{self.site.port}"
 
     def _let_in(self, token: str) -> None:
-        """A cookie for a token. Whatever page the address was opened from: who has the token, may."""
+        """Give a cookie for a token, without a check of the origin: the token alone is the proof."""
         if not self.site.take(token):
             raise Refused(
                 HTTPStatus.FORBIDDEN,
-                "This address has been used, or is too old. Where the server was started, press Enter for another.",
+                "This address was used before or has expired. Press Enter in the terminal of the server for a new one.",
             )
         cookie = f"{self._cookie_name}={self.site.secret}; HttpOnly; SameSite=Strict; Path=/"
-        # A page and not a redirect: a browser that came from a file, or from another site, keeps a SameSite=Strict
-        # cookie back all along the redirects. From this page on it is the site itself that asks.
+        # A page and not a redirect: a browser that comes from a file or another site does not send a SameSite=Strict
+        # cookie on redirects. The requests that follow this page come from the site itself.
         policy = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
         self._send(HTTPStatus.OK, LET_IN, "text/html; charset=utf-8", {"Set-Cookie": cookie} | policy)
 
@@ -418,9 +422,9 @@ class _Handler(BaseHTTPRequestHandler):
             name, _, value = part.strip().partition("=")
             if name == self._cookie_name and hmac.compare_digest(value.encode(), self.site.secret.encode()):
                 return
-        raise Refused(HTTPStatus.FORBIDDEN, "Open the address that was printed when this was started.")
+        raise Refused(HTTPStatus.FORBIDDEN, "Open the address that the server printed in its terminal.")
 
-    # what they get
+    # resources
 
     def _get(self, path: str, query: dict[str, str]) -> None:
         if path == "/":
@@ -441,12 +445,12 @@ class _Handler(BaseHTTPRequestHandler):
         key = query.get("key", "")
         check_key(key, self.site.backend.extensions)
         if length is None:
-            raise Refused(HTTPStatus.LENGTH_REQUIRED, "How long is it?")
+            raise Refused(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing.")
         if length > LARGEST_VIDEO:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Rekognition takes videos of 10 GB at most.")
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Rekognition accepts videos of up to 10 GB.")
         going_on = self.head.expects_go_on
         if "replace" not in query and self.site.backend.exists(key):
-            raise Refused(HTTPStatus.CONFLICT, "There is a video of that name already.")
+            raise Refused(HTTPStatus.CONFLICT, "A video of that name exists already.")
         if going_on:
             self.send_response_only(HTTPStatus.CONTINUE)
             self.end_headers()
@@ -463,14 +467,16 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             part = self.site.backend.open_video(key, first, last)
         except OutOfRange:
-            raise Refused(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "It is not that long.") from None
+            raise Refused(
+                HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range begins after the end of the video."
+            ) from None
         if part is None:
             raise Refused(HTTPStatus.NOT_FOUND, "There is no such video.")
         headers = {"Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
         if ranged:
             headers["Content-Range"] = f"bytes {part.first}-{part.last}/{part.total}"
         status = HTTPStatus.PARTIAL_CONTENT if ranged else HTTPStatus.OK
-        # Whatever it is, it is a video here and never a page. (Browsers play a .mov as what it is.)
+        # Always served as a video, never as a page. (Browsers detect a .mov by its content.)
         self._head(status, "video/mp4", part.last - part.first + 1, headers)
         sent = 0
         for piece in part.pieces:
@@ -479,7 +485,7 @@ class _Handler(BaseHTTPRequestHandler):
         if sent != part.last - part.first + 1:
             self.close_connection = True
 
-    # how it is sent
+    # responses
 
     def _page(self, page: str) -> None:
         self._send(HTTPStatus.OK, page.encode(), "text/html; charset=utf-8")
@@ -488,7 +494,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(value, separators=(",", ":")).encode(), "application/json")
 
     def _refuse(self, status: HTTPStatus, text: str) -> None:
-        self.close_connection = True  # there may be a body nobody has read
+        self.close_connection = True  # there may be an unread body
         if self._said:
             return
         with suppress(OSError):
@@ -496,7 +502,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(status, {"error": text})
             else:
                 self._send(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
-            # Let them read the answer before the unread rest of what they send makes the kernel reset the connection.
+            # Let the client read the answer before its unread data makes the kernel reset the connection.
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(1)
@@ -521,7 +527,7 @@ class _Handler(BaseHTTPRequestHandler):
             "X-Frame-Options": "DENY",
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Resource-Policy": "same-origin",
-            # The pages bring their own policy; this is for everything else, and for what only a header can say.
+            # The pages contain their own policy; this is for other responses, and for directives that need a header.
             "Content-Security-Policy": "frame-ancestors 'none'"
             if kind.startswith("text/html")
             else "default-src 'none'; sandbox",
@@ -534,15 +540,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def check_key(key: str, extensions: Sequence[str]) -> None:
-    """Whether a video may be put there.
+    """Check the key of an upload.
 
     Raises:
-        Refused: no.
+        Refused: it is too long, or not a video's.
     """
     if not key or len(key.encode("utf-8", "replace")) > LONGEST_KEY:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"A name has 1 to {LONGEST_KEY} bytes.")
+        raise Refused(HTTPStatus.BAD_REQUEST, f"A name must have 1 to {LONGEST_KEY} bytes.")
     if PurePosixPath(key).suffix.lower() not in extensions:
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Only {' and '.join(extensions)} are taken for videos.")
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Only {' and '.join(extensions)} files are accepted.")
 
 
 LET_IN = b"""<!doctype html>
@@ -552,7 +558,7 @@ LET_IN = b"""<!doctype html>
 
 
 def overview_page(backend: Backend) -> str:
-    """The overview's HTML; what it shows it asks for."""
+    """The HTML of the overview, which loads its data from /api/videos."""
     return html.page(
         html.source("overview.html"),
         title=f"Videos – {backend.name}",

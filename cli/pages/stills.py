@@ -1,4 +1,4 @@
-"""Which moments of a video one would want pictures of, and those pictures."""
+"""The key moments of a video, and their pictures."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MOST = 12
-LONGEST_SIDE = 400  # pixels; a dozen of them are some 200 KB
+LONGEST_SIDE = 400  # pixels; a dozen pictures take about 200 KB
 QUALITY = 74
-BLACK = 32  # of 255: darker than this all over is no picture
+BLACK = 32  # of 255: a frame that is darker everywhere is left out
 
 
 @dataclass(slots=True)
 class Moment:
-    """A moment worth a picture, and why."""
+    """A key moment, and the reason for it."""
 
     millis: int
     why: list[str]
@@ -44,15 +44,15 @@ class Still:
 
     @property
     def url(self) -> str:
-        """The picture itself, as an address."""
+        """The picture as a data: URL."""
         return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode()
 
 
 def key_moments(found: Sequence[Detection], duration: int, most: int = MOST) -> list[Moment]:
-    """At most so many: the best of everything that was found, everybody's first wish before anybody's second."""
+    """Up to `most` key moments: the first choice of every analysis before the second of any."""
     order = sorted(
         INDEX.values(), key=lambda kind: kind == INDEX["segment-detection"]
-    )  # shots where there is room left
+    )  # shots fill the remaining places
     wishes = [wish for wish in (_of_kind(found, kind) for kind in order) if wish]
     apart = max(1000, duration // (3 * most))
     chosen: list[Moment] = []
@@ -64,7 +64,7 @@ def key_moments(found: Sequence[Detection], duration: int, most: int = MOST) -> 
 
 
 def _choose(chosen: list[Moment], millis: int, why: str, apart: int, most: int) -> None:
-    """Add a moment, or its reason to one that is near."""
+    """Add a moment, or its reason to a moment close by."""
     at = bisect_left(chosen, millis, key=lambda moment: moment.millis)
     for near in chosen[max(0, at - 1) : at + 1]:
         if abs(near.millis - millis) < apart:
@@ -80,7 +80,7 @@ def _of_kind(found: Sequence[Detection], kind: int) -> list[tuple[int, str]]:
     if kind == INDEX["face-detection"]:
         return _faces(rows)
     if kind == INDEX["segment-detection"]:
-        # A shot's middle, the longest shots first: its very beginning may still be a fade.
+        # The middle of a shot, the longest shots first: its beginning may be a fade.
         shots = [row for row in rows if row.name == SHOT and row.end]
         wishes = [(row.end - row.millis, (row.millis + row.end) // 2, n) for n, row in enumerate(shots, 1) if row.end]
         return [(middle, f"{SHOT} {number}") for _, middle, number in sorted(wishes, reverse=True)]
@@ -95,12 +95,12 @@ def _of_kind(found: Sequence[Detection], kind: int) -> list[tuple[int, str]]:
 
 
 def _interest(row: Detection) -> float:
-    """Surely there, and large."""
+    """Whether a detection is certain and large."""
     return row.confidence * (1 + sum(width * height for _, _, width, height in row.boxes))
 
 
 def _faces(rows: Iterable[Detection]) -> list[tuple[int, str]]:
-    """For each number of faces when they are seen best, most faces first; then moments here and there."""
+    """The best moment for each number of faces, most faces first; then moments spread over the video."""
     at: dict[int, list[Detection]] = {}
     for row in rows:
         at.setdefault(row.millis, []).append(row)
@@ -117,7 +117,7 @@ def _faces(rows: Iterable[Detection]) -> list[tuple[int, str]]:
 
 
 def pictures(video: Path | IO[bytes], moments: Iterable[Moment], side: int = LONGEST_SIDE) -> list[Still]:
-    """The pictures of the moments; of those that can be had. A video that can't be read has none, which is no error."""
+    """The pictures of these moments, as far as the video can be decoded; an unreadable video gives none."""
     wanted = sorted(moments, key=lambda moment: moment.millis)
     made = []
     try:
@@ -135,12 +135,12 @@ def pictures(video: Path | IO[bytes], moments: Iterable[Moment], side: int = LON
 
 
 def _frame_at(container: Any, stream: Any, millis: int) -> Any:
-    """The frame that is shown at that time: the last that has begun."""
+    """The frame shown at that time: the last one that begins before it."""
     begin = stream.start_time or 0
     container.seek(begin + int(millis / 1000 / stream.time_base), stream=stream, backward=True)
     shown = None
     for frame in container.decode(stream):
-        # Rekognition's times are rounded down to whole milliseconds, so a frame may begin up to one later.
+        # Rekognition rounds times down to milliseconds, so a frame may begin up to one ms later.
         if shown is not None and (frame.pts - begin) * stream.time_base * 1000 > millis + 0.999:
             break
         shown = frame
@@ -148,7 +148,7 @@ def _frame_at(container: Any, stream: Any, millis: int) -> Any:
 
 
 def _still(frame: Any, moment: Moment, side: int) -> Still | None:
-    """The picture; None of a black one, which shows nobody anything."""
+    """The picture; None if the frame is black."""
     scale = min(1.0, side / max(frame.width, frame.height))
     width, height = max(2, round(frame.width * scale)), max(2, round(frame.height * scale))
     picture = Image.fromarray(frame.reformat(width=width, height=height, format="rgb24").to_ndarray())

@@ -1,1 +1,1 @@
-"""Reading what was found: documents, exports, queries, reports."""
+"""Commands that read results: documents, exports, queries, reports."""

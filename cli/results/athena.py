@@ -1,4 +1,4 @@
-"""Questions to the results, in SQL: Athena on AWS, DuckDB on this machine. The same text runs in both."""
+"""SQL over the results: in Athena on AWS, in DuckDB on this machine. The same SQL runs in both."""
 
 import os
 import re
@@ -21,12 +21,12 @@ from queries.columns import TABLES
 from queries.laptop import Answer, UnsafeFolder, mirror, run
 from queries.saved import Value, WrongQuery, saved, saved_query, tables_of
 
-DOLLARS_PER_TB = 5.0  # read by Athena, us-east-1; it asks for 10 MB at least
+DOLLARS_PER_TB = 5.0  # scanned by Athena, us-east-1; at least 10 MB are charged
 LOOK_AGAIN = 0.5  # seconds
 
 
 def is_sql(query: str) -> bool:
-    """Whether somebody typed SQL, and not a saved query's name."""
+    """Whether `query` is SQL; otherwise it is a saved query's name."""
     return len(query.split()) > 1
 
 
@@ -34,11 +34,11 @@ def given(pairs: tuple[str, ...]) -> dict[str, str]:
     """``("label=Bicycle",)`` as a mapping.
 
     Raises:
-        WrongUse: a pair is none.
+        WrongUse: an item is not NAME=VALUE, or a name is given twice.
     """
     found = dict(pair.partition("=")[::2] for pair in pairs if "=" in pair)
     if len(found) < len(pairs):
-        raise WrongUse("--set takes NAME=VALUE, each name once.")
+        raise WrongUse("--set takes NAME=VALUE, and each name once.")
     return found
 
 
@@ -46,11 +46,11 @@ def ask(stack: Stack, query: str, values: Mapping[str, Value], *, here: bool) ->
     """Run a saved query, or SQL.
 
     Args:
-        here: in DuckDB on this machine, whatever the stack.
+        here: run it in DuckDB on this machine, also for a stack on AWS.
 
     Raises:
         NotThere: there is no saved query of that name.
-        CliError: it can't be run.
+        CliError: the query can't be run.
     """
     if not is_sql(query) and query not in saved():
         try:
@@ -58,7 +58,7 @@ def ask(stack: Stack, query: str, values: Mapping[str, Value], *, here: bool) ->
         except WrongQuery as error:
             raise NotThere(f"T{str(error)[1:]}", stack.target.command("query")) from None
     if is_sql(query) and values:
-        raise WrongUse("--set is for saved queries.")
+        raise WrongUse("--set gives parameters to saved queries, and this is SQL.")
     try:
         return _on_this_machine(stack, query, values) if here or stack.local else _in_athena(stack, query, values)
     except WrongQuery as error:
@@ -71,20 +71,20 @@ def _on_this_machine(stack: Stack, query: str, values: Mapping[str, Value]) -> A
         try:
             brought = mirror(stack.client("s3"), stack.results, folder, needed)
         except UnsafeFolder as error:
-            raise CliError(f"{error}.", f"look where it leads, then: rm -r {shlex.quote(str(folder))}") from None
+            raise CliError(f"{error}.", f"check where it points, then: rm -r {shlex.quote(str(folder))}") from None
         if brought.files:
-            terminal.info(f"{terminal.many(brought.files, 'file')} brought here ({decimal(brought.bytes)}).")
+            terminal.info(f"{terminal.many(brought.files, 'file')} downloaded ({decimal(brought.bytes)}).")
         if brought.ignored:
             terminal.info(
                 f"{terminal.many(brought.ignored, 'object')} under rows/ and jobs/ in s3://{stack.results} "
-                "left out: the collector writes no such key."
+                "ignored: the collector writes no such keys."
             )
         return run(query, folder, values)
 
 
 @contextmanager
 def _folder(stack: Stack) -> Iterator[Path]:
-    """Where rows are kept between two questions; of a local cloud nothing outlives it."""
+    """The folder for downloaded rows: kept between queries, or temporary for the local cloud."""
     if stack.local:
         with tempfile.TemporaryDirectory(prefix="rekognition-batch-rows-") as scratch:
             yield Path(scratch)
@@ -93,19 +93,19 @@ def _folder(stack: Stack) -> Iterator[Path]:
 
 
 def cache(stack: Stack) -> Path:
-    """Where rows of a stack are kept on this machine.
+    """The folder that keeps a stack's rows on this machine.
 
     Raises:
-        CliError: the stack's output is no bucket's name, so no folder may be named after it.
+        CliError: the stack's output is not a valid bucket name, so it must not become part of a path.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", stack.results):
-        raise CliError(f"The stack's output ResultsBucket is {stack.results!r}, which is no name of a bucket.")
+        raise CliError(f"The stack's output ResultsBucket is {stack.results!r}, which is not a valid bucket name.")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "rekognition-batch" / stack.results
 
 
 def forget_cache(stack: Stack) -> None:
-    """Drop what is kept of a stack's rows: something in it was deleted. The next question brings the rest again."""
+    """Delete the kept rows of a stack after a deletion in it; the next query downloads the others again."""
     if not stack.local:
         shutil.rmtree(cache(stack), ignore_errors=True)
 
@@ -132,7 +132,7 @@ def _in_athena(stack: Stack, query: str, values: Mapping[str, Value]) -> Answer:
 
 
 def _literal(value: Value) -> str:
-    """As SQL writes it: that is how Athena takes parameters."""
+    """A value as an SQL literal, which is how Athena takes parameters."""
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
 
 
@@ -171,7 +171,7 @@ def _rows(athena: Any, execution: str) -> Answer:
 
 
 def _value(text: str | None, kind: str) -> Any:
-    """Athena answers in text, whatever the type."""
+    """A cell in its column's type; Athena returns every cell as text."""
     if text is None:
         return None
     if kind in ("tinyint", "smallint", "integer", "bigint"):
@@ -182,5 +182,5 @@ def _value(text: str | None, kind: str) -> Any:
 
 
 def tables() -> list[str]:
-    """The tables there are to ask."""
+    """The names of the tables."""
     return [table.name for table in TABLES]

@@ -1,4 +1,4 @@
-"""What was seen, as captions: one for each stretch in which the same was to be seen. WebVTT and SubRip."""
+"""Detections as captions, in WebVTT and SubRip: one caption for each stretch with the same content."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Any
 
 from cli.pages.detections import milliseconds
 
-SAMPLE = 500  # ms between two moments that Rekognition looks at; what is seen at one holds until the next
-GAP = 1.5  # samples without anything, after which a caption ends
+SAMPLE = 500  # ms between two frames that Rekognition samples; a detection is shown until the next sample
+GAP = 1.5  # samples without a detection, after which a caption ends
 MOST_LABELS = 5  # in one caption
 
-# Which analysis makes the best captions, best first, and what of a detection is said in them.
+# The analyses that captions can be made from, best first, each with the text for a detection.
 SAYS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "text-detection": lambda seen: (
         str(seen["TextDetection"].get("DetectedText", "")) if seen["TextDetection"].get("Type") == "LINE" else ""
@@ -27,7 +27,7 @@ SAYS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What to show from when to when, in ms."""
+    """Lines to show from `begin` to `end`, in ms."""
 
     begin: int
     end: int
@@ -48,10 +48,10 @@ def captions(analysis: str, detections: Iterable[Mapping[str, Any]]) -> list[Cap
 
 
 def when(seen: Any) -> tuple[int, int] | None:
-    """From when to when a detection lasts, in ms; None if that isn't times in a video."""
+    """First and last ms of a detection; None if its times are invalid."""
     try:
         begin = milliseconds(seen["Timestamp"])
-        # With AggregateBy=SEGMENTS a detection lasts; then every moment of it counts.
+        # With AggregateBy=SEGMENTS a detection has an end; it is shown for its whole length.
         end = seen.get("EndTimestampMillis")
         return begin, begin if end is None else milliseconds(end)
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -76,7 +76,7 @@ def _one_line(text: str) -> str:
 
 
 def vtt(found: Iterable[Caption]) -> Iterator[str]:
-    """As WebVTT (W3C): piece by piece."""
+    """The captions as WebVTT (W3C), in pieces."""
     yield "WEBVTT\n"
     for caption in found:
         text = "\n".join(line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in caption.lines)
@@ -87,7 +87,7 @@ _NO_TAGS = str.maketrans("<>{}", "‹›()")
 
 
 def srt(found: Iterable[Caption]) -> Iterator[str]:
-    """As SubRip, which knows no way to write an arrow, or a tag of its own or of ASS (``{\\an8}``), as text."""
+    """The captions as SubRip. It has no escapes, so arrows and tags (also ASS's, ``{\\an8}``) in texts are replaced."""
     for number, caption in enumerate(found, 1):
         text = "\n".join(line.replace("-->", "→").translate(_NO_TAGS) for line in caption.lines)
         yield f"{number}\n{_clock(caption.begin, ',')} --> {_clock(caption.end, ',')}\n{text}\n\n"

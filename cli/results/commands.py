@@ -1,4 +1,4 @@
-"""Results out: as they are, for other programs, as a page, and as answers to questions."""
+"""The commands under "Results out": results, export, report, query; and open."""
 
 import secrets
 import signal
@@ -28,26 +28,29 @@ if TYPE_CHECKING:
     from cli.pages.server import Site
     from lambdas.model.job import Job
 
-ANALYSIS = click.option("--analysis", metavar="NAME", help="Only this one.")
+ANALYSIS = click.option("--analysis", metavar="NAME", help="Only this analysis.")
 
 
-@click.command(short_help="Download what was found in a video.")
+@click.command(short_help="Download a video's results.")
 @video_argument
 @ANALYSIS
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to [default: VIDEO.results]."
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FOLDER", help="Target folder [default: VIDEO.results]."
 )
-@click.option("--no-rows", is_flag=True, help="Only the documents, not the rows.")
-@click.option("--stdout", is_flag=True, help="Write the document to standard output; with several, take --analysis.")
+@click.option("--no-rows", is_flag=True, help="Only the documents, without the rows.")
+@click.option(
+    "--stdout", is_flag=True, help="Write the document to standard output; if there are several, add --analysis."
+)
 @with_stack
 def results(stack: Stack, video: str, analysis: str | None, output: Path | None, no_rows: bool, stdout: bool) -> None:
-    """Download what was found in VIDEO: a document of each analysis, and its rows.
+    """Download the results of VIDEO: a document for each analysis, and its rows.
 
     \b
     rekognition-batch results interviews/anna.mp4
     rekognition-batch results anna.mp4 --stdout | jq '.Faces | length'
 
-    A document is what Rekognition's own Get call answers, all pages in one; rows are one flat record per detection.
+    A document has the form of Rekognition's own Get response, with all pages in one; rows are one flat record per
+    detection.
     """
     key, jobs = result_lookup.done(stack, video, analysis)
     if stdout:
@@ -64,8 +67,8 @@ def results(stack: Stack, video: str, analysis: str | None, output: Path | None,
 
 
 def _save(stack: Stack, key: str | None, path: Path) -> None:
-    """Write an object to a file, which appears when it is whole."""
-    # A new file of a name that others can't foresee, so that it is none of theirs, and no link to one of ours.
+    """Download an object; the file appears only when it is complete."""
+    # A new file with an unpredictable name, so that other users can't prepare a file or a link under it.
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
@@ -77,18 +80,18 @@ def _save(stack: Stack, key: str | None, path: Path) -> None:
     terminal.path(path)
 
 
-@click.command(short_help="Results for a sheet, as captions, or as an editing timeline.")
+@click.command(short_help="Results as a table, as captions, or as an editing timeline.")
 @video_argument
-@click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="What for; see above.")
+@click.option("--format", "form", required=True, type=click.Choice(FORMATS), help="The format; see above.")
 @ANALYSIS
-@click.option("--output", "-o", metavar="FILE", help="Where to; - is standard output [default: the video's name].")
+@click.option("--output", "-o", metavar="FILE", help="Target file; - is standard output [default: the video's name].")
 @with_stack
 def export(stack: Stack, video: str, form: str, analysis: str | None, output: str | None) -> None:
-    """Write VIDEO's results in a form that other programs read.
+    """Write VIDEO's results in a format for other programs.
 
     \b
-    csv, parquet  rows, one per detection: for a sheet, for pandas and DuckDB
-    vtt, srt      captions: texts on screen, labels, celebrities
+    csv, parquet  rows, one per detection: for spreadsheets, pandas, DuckDB
+    vtt, srt      captions: text on screen, labels, celebrities
     edl           an editing timeline (CMX 3600): shots and technical cues
 
     \b
@@ -100,9 +103,9 @@ def export(stack: Stack, video: str, form: str, analysis: str | None, output: st
         _export_rows(stack, video, form, analysis, output)
     elif form == "edl":
         if analysis not in (None, "segment-detection"):
-            raise WrongUse("An editing timeline is made of segment-detection alone.")
+            raise WrongUse("An editing timeline is made from segment-detection only.")
         lines = timeline_of(stack, video)
-        first = next(lines)  # before the file is made: it may be that there is nothing to write
+        first = next(lines)  # before the file is created: there may be nothing to write
         with _file(stack, video, form, output) as file:
             file.writelines(f"{line}\n" for line in (first, *lines))
     else:
@@ -128,9 +131,9 @@ def _export_rows(stack: Stack, video: str, form: str, analysis: str | None, outp
     key, jobs = result_lookup.done(stack, video, analysis)
     if output and len(jobs) > 1:
         names = ", ".join(job.analysis for job in jobs)
-        raise WrongUse(f"{key} has several results, and each is a table of its own: {names}.", "take --analysis NAME")
+        raise WrongUse(f"{key} has several results, and each needs a file of its own: {names}.", "add --analysis NAME")
     if output == "-" and form == "parquet":
-        raise WrongUse("Parquet is no text; name a file.", f"--output {filenames.stem(key)}.parquet")
+        raise WrongUse("Parquet is binary and needs a file.", f"--output {filenames.stem(key)}.parquet")
     for job in jobs:
         if output == "-":
             write_csv(result_lookup.rows(stack, job), terminal.text_file())
@@ -145,23 +148,31 @@ def _write_table(stack: Stack, job: "Job", form: str, path: Path) -> None:
     if not job.detections:
         raise CliError(f"{job.analysis} found nothing in {job.key}, so there are no rows.")
     if form == "csv":
-        with path.open("w", encoding="utf-8-sig", newline="") as file:  # the mark by which Excel knows UTF-8
+        with path.open(
+            "w", encoding="utf-8-sig", newline=""
+        ) as file:  # with a byte order mark, by which Excel recognises UTF-8
             write_csv(result_lookup.rows(stack, job), file)
         return
     with tempfile.TemporaryDirectory() as scratch:
         write_parquet(stack, job, path, Path(scratch))
 
 
-@click.command(short_help="A page to look at: the video, and what was found when.")
+@click.command(short_help="A page with the video and everything that was found in it.")
 @video_argument
-@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Where to [default: VIDEO.html].")
-@click.option("--file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The video on this disk.")
-@click.option("--download", is_flag=True, help="Put the video beside the page, and play it from there.")
 @click.option(
-    "--link", metavar="TIME", help="Play it by a link that anybody with the page can use for TIME: 90m, 12h, 7d."
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Target file [default: VIDEO.html]."
 )
-@click.option("--no-keep", is_flag=True, help="Don't keep the page next to the results, too.")
-@click.option("--no-open", is_flag=True, help="Don't open it in a browser.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Play this copy of the video on your disk.",
+)
+@click.option("--download", is_flag=True, help="Download the video next to the page, and play that.")
+@click.option(
+    "--link", metavar="TIME", help="Play it by a link that works for everyone with the page, for TIME: 90m, 12h, 7d."
+)
+@click.option("--no-keep", is_flag=True, help="Don't also store the page next to the results.")
+@click.option("--no-open", is_flag=True, help="Don't open a browser.")
 @with_stack
 def report(
     stack: Stack,
@@ -173,21 +184,21 @@ def report(
     no_keep: bool,
     no_open: bool,
 ) -> None:
-    """Write a page about VIDEO, one file that needs nothing else, and open it: boxes at their moments, a timeline of
-    every analysis, a table, pictures of key moments.
+    """Write a self-contained page about VIDEO and open it: the video with boxes, a timeline of every analysis, a table,
+    pictures of key moments.
 
     \b
     rekognition-batch report anna.mp4 --file ~/Videos/anna.mp4
     rekognition-batch report anna.mp4 --download
     rekognition-batch report anna.mp4 --link 12h --no-open
 
-    The videos bucket stays private: the page plays a file on this disk, or a link that runs out. With neither, it has
-    pictures and asks for the file.
+    The videos bucket stays private: the page plays a file on your disk, or a link that expires. Without either, it
+    shows pictures and asks you for the file.
     """
     from cli.results import report as video_report
 
     if sum(map(bool, (file, download, link))) > 1:
-        raise WrongUse("Of --file, --download and --link take one.")
+        raise WrongUse("Choose one of --file, --download and --link.")
     seconds = video_report.seconds(link) if link else None
     key = stack.key(video)
     page = output or Path(f"{filenames.file_name(key)}.html")
@@ -204,14 +215,14 @@ def report(
         webbrowser.open(page.resolve().as_uri())
 
 
-@click.command(short_help="Ask the results with SQL, or run a saved query.")
+@click.command(short_help="Query the results with SQL, or run a saved query.")
 @click.argument("question", metavar="[SQL|NAME]", required=False, shell_complete=complete_query)
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of the saved query.")
-@click.option("--here", is_flag=True, help="In DuckDB on this machine, over a copy of the rows, instead of Athena.")
+@click.option("--here", is_flag=True, help="Use DuckDB on this machine, over a copy of the rows, instead of Athena.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @with_target
 def query(target: "Target", question: str | None, pairs: tuple[str, ...], here: bool, as_json: bool) -> None:
-    """Ask the results with SQL, or run a saved query. Without either: list the saved queries.
+    """Query the results with SQL, or run a saved query. Without an argument: list the saved queries.
 
     \b
     rekognition-batch query
@@ -219,7 +230,7 @@ def query(target: "Target", question: str | None, pairs: tuple[str, ...], here: 
     rekognition-batch query 'SELECT count(*) FROM face_detection' --json
 
     On AWS, Athena runs it (about $5 per TB read); in the local cloud, and with --here, DuckDB does. The tables are
-    listed in docs/results.md.
+    listed in docs/rows.md.
     """
     from cli.core.stack import find
     from cli.results import athena
@@ -242,7 +253,7 @@ def _plain(cell: object) -> object:
 
 
 def _saved_queries() -> None:
-    """Their list: for people with what they answer under the name, for programs a line each."""
+    """List the saved queries: as a table for people, one per line for programs."""
     from queries.saved import saved
 
     rows = [
@@ -258,20 +269,20 @@ def _saved_queries() -> None:
     )
 
 
-@click.command("open", short_help="All videos on a page: drop more, see them finish.")
-@click.option("--port", type=int, default=0, help="On this port [default: any that is free].")
-@click.option("--no-open", is_flag=True, help="Don't open it in a browser.")
+@click.command("open", short_help="A page with all videos: drop more, see them finish.")
+@click.option("--port", type=int, default=0, help="Port to listen on [default: any free port].")
+@click.option("--no-open", is_flag=True, help="Don't open a browser.")
 @with_stack
 def open_page(stack: Stack, port: int, no_open: bool) -> None:
-    """Serve a page on this machine alone: a place to drop videos, the list of them with their states, slots and line;
-    each leads to its report. Until Ctrl-C.
+    """Serve a page on this machine only, until Ctrl-C: drop videos, see their states, the slots and the line, and open
+    each video's report.
 
     \b
     rekognition-batch open
     rekognition-batch open --local --no-open
 
-    It works with your own credentials, and the buckets stay private. The browser is given a file that only you can
-    read. With --no-open, the command prints an address instead, which lets in one browser, once, within two minutes.
+    It uses your own credentials, and the buckets stay private. The browser opens the page from a file that only you
+    can read. With --no-open, the command prints an address instead; it works for one browser, once, within two minutes.
     """
     from cli.pages.backend import StackBackend
     from cli.pages.opening import open_privately
@@ -284,17 +295,19 @@ def open_page(stack: Stack, port: int, no_open: bool) -> None:
     ):
         if not no_open and open_privately(site.login_url(), Path(folder)):
             terminal.line(f"{site.origin}/")
-            terminal.info("If no page opens: Enter prints an address to open by hand. Ctrl-C ends it.")
+            terminal.info("If no page opens, press Enter for an address to open yourself. Ctrl-C stops the server.")
         else:
             terminal.line(site.login_url())
-            terminal.info("It works once, for two minutes. Enter prints another one. Ctrl-C ends it.")
+            terminal.info(
+                "This address works once, within two minutes. Press Enter for another one. Ctrl-C stops the server."
+            )
         _more_addresses(site)
 
 
 def _more_addresses(site: "Site") -> None:
-    """Print another address each time that Enter is pressed; until Ctrl-C."""
+    """Print another address each time Enter is pressed, until Ctrl-C."""
     if sys.stdin.isatty():
-        # In the background the read then fails, where it would stop the whole process.
+        # With the signal ignored, a read in the background fails instead of stopping the process.
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
         with suppress(OSError):
             while sys.stdin.readline():

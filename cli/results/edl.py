@@ -1,27 +1,27 @@
-"""Shots and cues as an edit decision list (CMX 3600), which every editing program reads."""
+"""Shots and technical cues as an edit decision list (CMX 3600), which editing programs read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.pages.detections import metadata, number
 
-MOST_FRAMES = 24 * 3600 * 60  # of a day at 60 a second; Rekognition takes six hours
-USUAL_RATE, MOST_RATE = 25, 240  # frames a second: where nothing usable is said, and what a timecode can count
+MOST_FRAMES = 24 * 3600 * 60  # of 24 hours at 60 per second; Rekognition accepts six hours
+USUAL_RATE, MOST_RATE = 25, 240  # frames per second: the default, and the most that a timecode can count
 MOST_EVENTS = 999  # CMX 3600 numbers events with three digits
 
 
 class NoSegments(ValueError):
-    """There is nothing in it that an edit could be made of."""
+    """The document has no usable segments."""
 
 
 def edl(key: str, document: Mapping[str, Any]) -> Iterator[str]:
     """The document of a segment detection as an edit decision list, line by line.
 
-    Each shot is an event whose place in the timeline is its place in the video; technical cues (black frames, credits)
-    are markers in them. Without shots, the cues are the events.
+    Each shot is an event with the same times in the timeline as in the video; technical cues (black frames, credits)
+    are markers in the events. Without shots, the cues are the events.
 
     Raises:
-        NoSegments: it has neither.
+        NoSegments: the document has neither.
     """
     given = document.get("Segments")
     given = given if isinstance(given, list) else []
@@ -48,7 +48,7 @@ def edl(key: str, document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _usable(segment: Any) -> bool:
-    """Whether its place in the video is said in frame numbers."""
+    """Whether the segment has valid frame numbers."""
     if not isinstance(segment, Mapping):
         return False
     last = "EndFrameNumber" if segment.get("DurationFrames") is None else "DurationFrames"
@@ -64,7 +64,7 @@ def _markers(cues: Sequence[Mapping[str, Any]], begin: int, end: int, rate: int,
 
 
 def _end(segment: Mapping[str, Any]) -> int:
-    """The first frame after a segment: an edit's end is exclusive."""
+    """The first frame after a segment, as an edit's end is exclusive."""
     begin = int(segment["StartFrameNumber"])
     return begin + max(1, int(segment.get("DurationFrames") or int(segment["EndFrameNumber"]) - begin))
 
@@ -78,7 +78,7 @@ def _named(segment: Mapping[str, Any]) -> str:
 
 
 def _rate(document: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> tuple[int, bool]:
-    """Frames a second as timecodes count them, and whether they drop numbers to keep up with the clock."""
+    """Frames per second as timecodes count them, and whether it is drop-frame timecode."""
     rate = round(number(metadata({"": document}).get("FrameRate")))
     rate = rate if 1 <= rate <= MOST_RATE else USUAL_RATE
     drop = any(";" in str(one.get("StartTimecodeSMPTE", "")) for one in segments)
@@ -86,7 +86,7 @@ def _rate(document: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) ->
 
 
 def timecode(frame: int, rate: int, drop: bool) -> str:
-    """A frame's SMPTE timecode. Drop-frame leaves out the first numbers of each minute but every tenth."""
+    """A frame's SMPTE timecode. Drop-frame skips the first numbers of every minute except each tenth."""
     if drop:
         left_out = rate // 15  # 2 at 29.97, 4 at 59.94
         a_minute, ten = rate * 60 - left_out, rate * 600 - 9 * left_out
@@ -101,5 +101,5 @@ def timecode(frame: int, rate: int, drop: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    """The format is from the age of punched tape: ASCII, and a line is a line."""
+    """ASCII on one line, as the format requires."""
     return "".join(mark if 32 <= ord(mark) < 127 else "_" for mark in text)

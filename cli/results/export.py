@@ -1,4 +1,4 @@
-"""A video's results in the form that other programs read."""
+"""A video's results in formats for other programs."""
 
 import csv
 import json
@@ -20,18 +20,19 @@ TABLES = ("csv", "parquet")
 FORMATS = (*TABLES, "vtt", "srt", "edl")
 
 
-# What a sheet takes a cell for a formula by, also as typed in Chinese, Japanese and Korean.
+# Signs that make a spreadsheet read a cell as a formula, including the full-width ones of East Asian input.
 SIGNS = frozenset("=+-@＝＋－＠﹦﹢﹣﹫⁺⁻⁼₊₋₌−")
-# What may begin a cell, by the sheet's settings and the country: not only the comma that stands in the file.
+# Characters that may separate cells, depending on the spreadsheet's settings and locale.
 SEPARATORS = frozenset(",;|\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*+)"')
 
 
 def write_csv(rows: Iterable[dict[str, Any]], file: IO[str]) -> int:
-    """Rows as CSV, for a sheet; lists as JSON. Read twice: columns may come late. How many there were.
+    """Write rows as CSV, with lists as JSON; returns the number of rows. Keeps all rows in memory, as a later row may
+    have more columns.
 
-    No text of others begins a formula: where a sign of SIGNS would begin a cell, a ``'`` is put before it; in JSON it
-    is escaped, which leaves the value the same.
+    Text from a video can't begin a formula: where a sign of SIGNS would begin a cell, a ``'`` is put before it; in
+    JSON the sign is escaped, which keeps the value.
     """
     kept = list(rows)
     columns = dict.fromkeys(name for row in kept for name in row)
@@ -43,7 +44,7 @@ def write_csv(rows: Iterable[dict[str, Any]], file: IO[str]) -> int:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, (list, dict)):
-        # As a whole it begins with a bracket; only its texts are of others' choosing.
+        # The cell begins with a bracket; only the strings inside come from uploaders or Rekognition.
         return _STRING.sub(
             lambda text: f'"{_no_formula(text[1], lambda sign: f"\\u{ord(sign):04x}")}"',
             json.dumps(value, ensure_ascii=False),
@@ -52,8 +53,8 @@ def _cell(value: Any) -> Any:
 
 
 def _no_formula(text: str, guard: Callable[[str], str]) -> str:
-    """`text` with the signs guarded that would begin a cell: those after a separator, or at the beginning; blanks,
-    quotes, and what is not shown don't count."""
+    """`text` with `guard` applied to the signs that would begin a cell: at the start or after a separator, also behind
+    blanks, quotes and invisible characters."""
     if SIGNS.isdisjoint(text):
         return text
     begins, made = True, []
@@ -64,7 +65,7 @@ def _no_formula(text: str, guard: Callable[[str], str]) -> str:
 
 
 def write_parquet(stack: Stack, job: Job, path: Path, scratch: Path) -> None:
-    """Rows as Parquet, with the types that their JSON has."""
+    """Write rows as Parquet, with the types of their JSON."""
     import duckdb
 
     lines = scratch / "rows.jsonl.gz"
@@ -80,20 +81,20 @@ def write_parquet(stack: Stack, job: Job, path: Path, scratch: Path) -> None:
 
 
 def captions_of(stack: Stack, video: str, analysis: str | None) -> list[captions.Caption]:
-    """What a video's captions are made of: the analysis that is named, or the one that says most.
+    """A video's captions, from the named analysis or from the first of captions.SAYS that it has.
 
     Raises:
-        NotThere, WrongUse: there is none that captions can be made of.
+        NotThere, WrongUse: captions can't be made from these analyses.
     """
     if analysis and analysis not in captions.SAYS:
-        raise WrongUse(f"No captions can be made of {analysis}; of these they can: {', '.join(captions.SAYS)}.")
+        raise WrongUse(f"Captions can't be made from {analysis}, only from: {', '.join(captions.SAYS)}.")
     key, jobs = result_lookup.done(stack, video, analysis)
     for name in captions.SAYS:
         for job in jobs:
             if job.analysis == name:
                 found = result_lookup.document(stack, job).get(CATALOGUE[name].detections) or []
                 if lost := sum(captions.when(seen) is None for seen in found):
-                    terminal.info(f"{terminal.many(lost, 'detection')} without a usable time left out.")
+                    terminal.info(f"{terminal.many(lost, 'detection')} without a usable time skipped.")
                 return captions.captions(name, found)
     raise _needs(stack, key, "Captions", captions.SAYS)
 
@@ -102,7 +103,7 @@ def timeline_of(stack: Stack, video: str) -> Iterator[str]:
     """A video's shots as an edit decision list.
 
     Raises:
-        NotThere: it has had no segment detection, or that found nothing.
+        NotThere: the video has no segment detection, or that found nothing.
     """
     key, jobs = result_lookup.done(stack, video)
     for job in jobs:
@@ -118,6 +119,6 @@ def timeline_of(stack: Stack, video: str) -> Iterator[str]:
 def _needs(stack: Stack, key: str, what: str, analyses: Iterable[str]) -> NotThere:
     names = list(analyses)
     return NotThere(
-        f"{what} can be made of {' or '.join(names)}, which {key} has not had.",
+        f"{what} can be made from {' or '.join(names)}, and {key} has no such results.",
         stack.target.command("upload", "FILE", "--analyses", "segment-detection" if len(names) == 1 else names[0]),
     )

@@ -1,4 +1,4 @@
-"""The page of a video: written to this disk, and kept next to the results."""
+"""The page of a video: written to this disk, and stored next to the results."""
 
 import re
 import time
@@ -19,13 +19,13 @@ from cli.pages.stills import Still
 from cli.results import result_lookup
 from lambdas.model.job import Job
 
-LONGEST_LINK = 7 * 24 * 3600  # seconds; S3 signs for no longer
+LONGEST_LINK = 7 * 24 * 3600  # seconds; S3 signs no longer link
 
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """How the page plays the video: from a file on this disk, by a link that runs out, or (neither) one that the
-    reader picks."""
+    """How the page plays the video: from a file on this disk, by a link that expires, or (neither) from a file that the
+    reader chooses."""
 
     file: Path | None = None
     link_seconds: int | None = None
@@ -33,7 +33,7 @@ class Playing:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a page is made of."""
+    """The content of a page."""
 
     key: str
     jobs: list[Job]
@@ -42,16 +42,16 @@ class Report:
     stills: list[Still]
 
     def html(self, link: Link | None) -> str:
-        """The page."""
+        """The page, which plays the video by `link`."""
         facts = Facts.of(self.jobs)
         return build_report(self.key, self.documents, facts=facts, video=link, stills=self.stills, found=self.found)
 
 
 def report(stack: Stack, video: str, file: Path | None) -> Report:
-    """Gather what a page is made of; pictures come from `file`, or from the object, by byte range.
+    """Gather the content of a page; pictures come from `file`, or from the object by byte range.
 
     Raises:
-        NotThere: nobody knows the video, or it has no results.
+        NotThere: there is no such video, or it has no results.
     """
     key, done = result_lookup.done(stack, video)
     documents = result_lookup.documents(stack, done)
@@ -62,12 +62,13 @@ def report(stack: Stack, video: str, file: Path | None) -> Report:
 
 
 def link(stack: Stack, key: str, page: Path, playing: Playing) -> Link | None:
-    """How the page at `page` reaches the video."""
+    """The link by which the file `page` plays the video."""
     return local_file(playing.file, page) if playing.file else _presigned(stack, key, playing.link_seconds)
 
 
 def keep(stack: Stack, made: Report) -> str:
-    """Put the page next to the results, with no way to the video in it; where, or why it could not be kept."""
+    """Store the page, without a link to the video, next to the results; returns a message with its address or the
+    reason of a failure."""
     beside = next(job.result_key for job in made.jobs if job.result_key)
     target = f"{beside.rpartition('/')[0]}/report.html"
     body = made.html(None).encode()
@@ -76,12 +77,12 @@ def keep(stack: Stack, made: Report) -> str:
             Bucket=stack.results, Key=target, Body=body, ContentType="text/html; charset=utf-8"
         )
     except ClientError as error:
-        return f"The page is not kept next to the results: {error.response['Error'].get('Code')}."
-    return f"Also kept at s3://{stack.results}/{terminal.printable(target)}"
+        return f"The page was not stored next to the results: {error.response['Error'].get('Code')}."
+    return f"Also stored at s3://{stack.results}/{terminal.printable(target)}"
 
 
 def download(stack: Stack, key: str, path: Path) -> Path:
-    """The video itself, onto this disk; what is there already in that size is left alone."""
+    """Download the video to `path`, unless a file of the same size is there."""
     s3 = stack.client("s3")
     size = s3.head_object(Bucket=stack.videos, Key=key)["ContentLength"]
     if path.exists() and path.stat().st_size == size:
@@ -95,8 +96,8 @@ def download(stack: Stack, key: str, path: Path) -> Path:
 def _object(stack: Stack, key: str) -> S3File | None:
     try:
         return S3File(stack.client("s3"), stack.videos, key)
-    except ClientError:  # it was deleted, or may not be read: the page then has no pictures
-        terminal.info("The video itself can't be read, so the page has no pictures.")
+    except ClientError:  # it was deleted, or these credentials may not read it
+        terminal.info("The video can't be read, so the page has no pictures.")
         return None
 
 
@@ -109,13 +110,13 @@ def _presigned(stack: Stack, key: str, seconds: int | None) -> Link | None:
 
 
 def seconds(text: str) -> int:
-    """How long ``90m``, ``12h`` or ``7d`` is.
+    """Seconds for ``90m``, ``12h`` or ``7d``.
 
     Raises:
-        WrongUse: it is no such thing, or longer than S3 signs for.
+        WrongUse: it has another form, or is longer than S3 allows.
     """
     read = re.fullmatch(r"(\d+)\s*([mhd])", text.strip())
     length = int(read[1]) * {"m": 60, "h": 3600, "d": 86400}[read[2]] if read else 0
     if not 0 < length <= LONGEST_LINK:
-        raise WrongUse(f"--link {text!r}: it takes a time like 90m, 12h or 7d, and S3 signs for 7 days at most.")
+        raise WrongUse(f"--link {text!r}: give a time like 90m, 12h or 7d; S3's links last 7 days at most.")
     return length

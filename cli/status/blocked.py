@@ -1,6 +1,6 @@
-"""What the scheduler has stopped starting, and why: faults of the account, and results that are not collected.
+"""The jobs that the scheduler does not start, and why: faults of the account, and results that are not collected.
 
-The scheduler finds out by itself when it is over; what people do is mend the cause.
+The scheduler notices by itself when the cause is gone; people fix the cause.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from lambdas.model.routing import UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One scope of jobs that are not started.
+    """A scope of jobs that the scheduler does not start.
 
     Attributes:
         scope: ``videos`` (all jobs), ``results`` (all jobs, as results are not being collected), or an analysis.
@@ -26,35 +26,35 @@ class Block:
     reason: str
 
     def meets(self, analysis: str) -> bool:
-        """Whether jobs of that analysis are not started."""
+        """Whether the scheduler holds jobs of that analysis."""
         return self.scope in (VIDEOS, RESULTS, analysis)
 
     @property
     def sentence(self) -> str:
-        """For people: what, since when, why, and what happens next."""
+        """For people: what is held, since when, why, and what happens next."""
         since = f"since {self.since[:16].replace('T', ' ')} UTC"
         reason = self.reason.rstrip(".")
         if self.scope == RESULTS:
             return (
-                f"Starting is held {since} because results are not being collected: {reason}. Rekognition forgets them "
-                "after 7 days, and they would be bought again."
+                f"Starting is held {since} because results are not being collected: {reason}. Rekognition "
+                "keeps results for 7 days; later they would have to be bought again."
             )
         what = "Starting" if self.scope == VIDEOS else f"Starting {self.scope}"
         if self.scope == UNKNOWN:
             what = "Reading which analyses uploaders ask for"
         return (
-            f"{what} is blocked {since}: {reason}. No job is lost; one is tried each minute, and the first success "
-            "starts the others."
+            f"{what} is blocked {since}: {reason}. No job is lost; the scheduler tries one each minute, and starts "
+            "the others after the first success."
         )
 
     @property
     def as_json(self) -> dict[str, str]:
-        """For programs."""
+        """For ``--json``."""
         return asdict(self)
 
 
 def blocks(scheduler: Mapping[str, Any]) -> list[Block]:
-    """What is blocked, by the scheduler's item of the table: what stops most comes first."""
+    """The blocks in the scheduler's item of the table, those that hold all jobs first."""
     found = [
         Block(name, scope.since, scope.reason or "no reason is recorded")
         for name, scope in scopes_in(scheduler).items()

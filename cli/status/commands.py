@@ -1,4 +1,4 @@
-"""What happens: states, places in line, slots."""
+"""The commands under "What happens": status, quota."""
 
 import time
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ MOST_SHOWN = 200  # jobs in a terminal; --json and pipes get all
 @click.argument("video", required=False, shell_complete=complete_video)
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES, case_sensitive=False), help="Only these.")
 @click.option("--stuck", is_flag=True, help="Only jobs that look stuck, and why.")
-@click.option("--watch", is_flag=True, help="Go on showing it until every job has ended, or Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Keep showing them until every job has ended, or Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @with_stack
 def status(stack: Stack, video: str | None, states: tuple[str, ...], stuck: bool, watch: bool, as_json: bool) -> int:
@@ -48,7 +48,7 @@ def status(stack: Stack, video: str | None, states: tuple[str, ...], stuck: bool
     With VIDEO or --stuck, the exit code is 1 if a job FAILED, was REJECTED or looks stuck.
     """
     if watch and as_json:
-        raise WrongUse("--watch shows it to a person, --json to a program; take one.")
+        raise WrongUse("--watch is for people and --json for programs; choose one.")
     key = stack.key(video) if video else None
 
     def look() -> Overview:
@@ -73,19 +73,21 @@ def status(stack: Stack, video: str | None, states: tuple[str, ...], stuck: bool
 
 
 def _not_a_job_yet(stack: Stack, key: str, watch: bool) -> None:
-    """Say so if the video lies there and has no job (yet).
+    """Explain why a video in the bucket has no job (yet).
 
     Raises:
-        NotThere: it doesn't even lie there.
+        NotThere: the video is not in the bucket either.
     """
     if key not in stack.keys(key):
         raise stack.unknown(key)
     if not key.lower().endswith(stack.extensions):
-        terminal.info(f"{key} lies in the bucket; it is no video by its extension ({', '.join(stack.extensions)}).")
+        terminal.info(
+            f"{key} is in the bucket, but its extension is not one of a video ({', '.join(stack.extensions)})."
+        )
         return
-    terminal.info(f"{key} lies in the bucket and has no job yet.")
+    terminal.info(f"{key} is in the bucket and has no job yet.")
     if not watch:
-        terminal.info(f"If that lasts for more than a minute: {stack.target.command('backfill', '--prefix', key)}")
+        terminal.info(f"If it still has none in a minute: {stack.target.command('backfill', '--prefix', key)}")
 
 
 def _as_json(stack: Stack, seen: Overview) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def _show(stack: Stack, seen: Overview) -> None:
     terminal.info(_summary(seen))
     waits = depths(stack)
     if arriving := waits["uploads"]:
-        terminal.info(f"{many(arriving, 'upload')} on the way to the table.")
+        terminal.info(f"{many(arriving, 'upload')} in the uploads queue, not yet in the table.")
     if dead := waits["uploads dead"] + waits["finished dead"]:
         terminal.info(f"{many(dead, 'dead letter')}: {stack.target.command('redrive', '--dry-run')}")
     if seen.scheduler.get("paused"):
@@ -133,12 +135,12 @@ def _summary(seen: Overview) -> str:
 
 
 def _watch(look: Any) -> Overview:
-    """Show it again and again, as much as fits; what is left on the screen at the end is the end."""
+    """Show the jobs until all have ended, as many as fit; the last state stays on the screen."""
     console = terminal.stdout()
     with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
         while True:
             seen: Overview = look()
-            # Who is under way comes first: a screen has few lines.
+            # Jobs that have not ended come first: a screen has few lines.
             order = sorted(seen.statuses, key=lambda one: STATES.index(one.job.state) if not _ended(one) else 9)
             caption = Text("\n".join([_summary(seen), *(terminal.printable(block.sentence) for block in seen.blocks)]))
             live.update(Group(_by_video(order[: max(3, (console.height - 3) // 2)], seen), caption), refresh=True)
@@ -194,7 +196,7 @@ def _cells(status: JobStatus, seen: Overview) -> tuple[Any, ...]:
 
 
 def _what(status: JobStatus, seen: Overview) -> str:
-    """What there is to say: a reason, a place in line, what was found."""
+    """A job's reason, its place in line, or the number of detections."""
     if status.replaced:
         return f"{_of_job(status, seen)} (of an upload that was replaced)"
     return _of_job(status, seen)
@@ -219,7 +221,7 @@ def _of_job(status: JobStatus, seen: Overview) -> str:
     return ", ".join(filter(None, words))
 
 
-@click.command(short_help="Slots in use, the line, and the account's limit.")
+@click.command(short_help="Slots in use, jobs in line, and the account's limit.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @with_stack
 def quota(stack: Stack, as_json: bool) -> None:
@@ -228,7 +230,7 @@ def quota(stack: Stack, as_json: bool) -> None:
     \b
     rekognition-batch quota
 
-    The slots are shared by all analyses and by everybody else in the account.
+    All analyses share the slots, with all other users of Rekognition Video in the account.
     """
     found = read_quota(stack)
     if as_json:
@@ -250,7 +252,7 @@ def quota(stack: Stack, as_json: bool) -> None:
         terminal.info(f"The service last said that no slot is free at {found.refused_at[:19].replace('T', ' ')} UTC.")
     if found.waiting > 100 and found.limit and found.running >= found.limit:
         terminal.info(
-            f"AWS's pages disagree on whether it can be raised; ask for it in Service Quotas ({CONCURRENT_JOBS})."
+            f"AWS's pages disagree on whether AWS raises the limit; ask in Service Quotas ({CONCURRENT_JOBS})."
         )
 
 

@@ -1,4 +1,4 @@
-"""Every video's jobs: state, since when, why, place in line, and when it may be done."""
+"""Every video's jobs: state, since when, why, place in line, and when they may be done."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from cli.status.blocked import Block, blocks
 from lambdas.model.job import FINAL, Job
 
 IN_LINE = ("RUNNING", "WAITING")
-RECENT = 3600.0  # seconds: completions older than that say nothing of now
-FEWEST = 5  # completions that make a pace
-IDLE = 10.0  # times the usual gap between two completions: then nobody waited in between
-QUIET = 300.0  # seconds without a completion after which nobody can say
-STUCK_CLAIM = 300.0  # seconds; the tick hands an unanswered claim back after 120
-STUCK_COLLECTING = 600.0  # seconds after a lease that nobody has renewed; another collector follows within two minutes
-STUCK_DUE = 900.0  # seconds that somebody is due while the service hasn't said "no slot"
-ASKED_OFTEN = 6  # questions about a running job; by then it runs for most of an hour
+RECENT = 3600.0  # seconds; older completions do not count for the pace
+FEWEST = 5  # completions needed to estimate a pace
+IDLE = 10.0  # times the usual gap between two completions; in a longer gap no job was waiting
+QUIET = 300.0  # seconds without a completion after which the pace is unknown
+STUCK_CLAIM = 300.0  # seconds; the tick releases a stale claim after 120
+STUCK_COLLECTING = 600.0  # seconds after a lease has expired; another collector takes over within two minutes
+STUCK_DUE = 900.0  # seconds that a job is due while the service hasn't said "no slot"
+ASKED_OFTEN = 6  # polls of a running job; by then it has run for most of an hour
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One job, and where it stands.
+    """A job and its outlook.
 
     Attributes:
         position: in the backlog: 1 for the job that starts next; None if the job doesn't wait.
-        expected: seconds since 1970 when it may be done, going by recent completions; None if nobody can say.
+        expected: seconds since 1970 when it may be done, estimated from recent completions; None if unknown.
         stuck: why it looks stuck; empty if it doesn't.
-        blocked: whether it waits while the scheduler starts none of its kind.
-        replaced: whether the video was replaced since: the job is not of the key's newest upload.
+        blocked: whether it waits in a scope that the scheduler does not start.
+        replaced: whether the video was replaced: the job is not of the key's newest upload.
     """
 
     job: Job
@@ -44,7 +44,7 @@ class JobStatus:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """For programs. The names are those of the table, documented in docs/results.md."""
+        """For ``--json``. The names are those of the table, documented in docs/results.md."""
         job = self.job
         return {
             "video": job.key,
@@ -71,7 +71,7 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All that is known at one moment."""
+    """All jobs, and the scheduler's item, at one moment."""
 
     statuses: Sequence[JobStatus]
     scheduler: Mapping[str, Any]
@@ -108,17 +108,17 @@ class Overview:
 
 
 def overview(stack: Stack, now: float) -> Overview:
-    """Everything, newest upload first."""
+    """All jobs, newest upload first."""
     return arrange(list(stack.table.everything()), stack.table.scheduler(), now)
 
 
 def arrange(jobs: Sequence[Job], scheduler: Mapping[str, Any], now: float) -> Overview:
-    """The jobs with their places and expectations."""
+    """The jobs with their positions and expected ends."""
     running = sorted((job for job in jobs if job.state == "RUNNING"), key=lambda job: job.state_since)
     waiting = sorted((job for job in jobs if job.state == "WAITING"), key=lambda job: job.position)
     pace = None if scheduler.get("paused") else seconds_per_job(jobs, now)
     positions = {job.job_id: number for number, job in enumerate(waiting, 1)}
-    # Jobs end about in the order they were started, so who comes nth is done after n times the recent pace.
+    # Jobs end roughly in the order of their starts, so the nth job is done after n times the recent pace.
     blocked = blocks(scheduler)
     held = {job.job_id for job in waiting if any(block.meets(job.analysis) for block in blocked)}
     turns = {job.job_id: number for number, job in enumerate([*running, *waiting], 1) if job.job_id not in held}
@@ -141,7 +141,7 @@ def arrange(jobs: Sequence[Job], scheduler: Mapping[str, Any], now: float) -> Ov
 
 
 def seconds_per_job(jobs: Iterable[Job], now: float) -> float | None:
-    """The pace: seconds between two completions lately; None if there were too few, or none for a while."""
+    """The pace: recent seconds between two completions; None if there were too few, or none for a while."""
     ends = sorted(
         at for job in jobs if job.state in ("SUCCEEDED", "FAILED") if now - (at := when(job.state_since)) < RECENT
     )
@@ -151,7 +151,7 @@ def seconds_per_job(jobs: Iterable[Job], now: float) -> float | None:
     longest = max(IDLE * median(gaps), 1.0)
     if now - ends[-1] > max(longest, QUIET):
         return None
-    # A much longer gap is one in which nobody waited: it says nothing of how fast a line moves.
+    # In a much longer gap no job was waiting, so it does not count for the pace.
     busy = [gap for gap in gaps if gap <= longest]
     return sum(busy) / len(busy)
 
@@ -161,19 +161,19 @@ def why_stuck(job: Job, scheduler: Mapping[str, Any], now: float) -> str:
     since = now - when(job.state_since)
     if job.state == "RUNNING":
         if job.rekognition_job_id is None and since > STUCK_CLAIM:
-            return "claimed, and never started nor handed back: does the tick run?"
+            return "claimed, but neither started nor released: does the tick run?"
         if job.polls >= ASKED_OFTEN:
-            return f"running without a word; Rekognition was asked {job.polls} times"
+            return f"no completion; Rekognition was polled {job.polls} times"
     elif job.state == "COLLECTING":
         lease = when(job.lease_until) if job.lease_until else when(job.state_since)
         if now - lease > STUCK_COLLECTING:
-            return "its collection stopped, and nobody has taken it over: is there a dead letter?"
+            return "its collector stopped, and no other has taken over: is there a dead letter?"
     elif job.state == "WAITING" and not scheduler.get("paused"):
         if job.start_errors:
-            return f"{job.start_errors} starts met trouble: {job.reason}"
+            return f"{job.start_errors} starts failed: {job.reason}"
         due = now - when(job.position.partition("#")[0])
         if due > STUCK_DUE and "refused_at" not in scheduler:
-            return "due and not started, though Rekognition has not said that it is full: does the tick run?"
+            return "due but not started, though Rekognition has not refused a start: does the tick run?"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What the account allows: how many video jobs may run at the same time, and how many of them are this stack's."""
+"""How many video jobs the account may run at the same time, and how many of them this stack runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ class Quota:
     """Slots in use and the account's limit."""
 
     running: int  # RUNNING jobs of this stack: each holds a slot
-    collecting: int  # done at Rekognition, results on their way: no slot
+    collecting: int  # finished at Rekognition, results being written: no slot
     waiting: int
     paused: bool
     blocked: Sequence[Block]  # what the scheduler doesn't start, and why
     refused_at: str | None  # when the service last said "no slot"
     limit: int | None
-    limit_from: str  # where the limit is known from, or why it isn't
+    limit_from: str  # the source of the limit, or why it is unknown
 
 
 def read_quota(stack: Stack) -> Quota:
-    """Count the jobs, ask for the limit."""
+    """Count the jobs and ask Service Quotas for the limit."""
     table = stack.table
     limit, source = account_limit(stack)
     scheduler = table.scheduler()
@@ -44,9 +44,9 @@ def read_quota(stack: Stack) -> Quota:
 
 
 def account_limit(stack: Stack) -> tuple[int | None, str]:
-    """The account's limit in this region; None, and why, if Service Quotas doesn't tell."""
+    """The account's limit in this region and its source; None and the reason if Service Quotas doesn't answer."""
     if stack.local:
-        return None, "the local cloud has no Service Quotas; its endpoint has 20 slots unless told otherwise"
+        return None, "the local cloud has no Service Quotas; its endpoint has 20 slots by default"
     try:
         quotas = stack.client("service-quotas")
         try:
@@ -56,7 +56,7 @@ def account_limit(stack: Stack) -> tuple[int | None, str]:
             answer = quotas.get_aws_default_service_quota(ServiceCode="rekognition", QuotaCode=CONCURRENT_JOBS)
             source = f"AWS's default, {CONCURRENT_JOBS}; this account has none of its own"
     except (ClientError, BotoCoreError) as error:
-        return None, f"Service Quotas does not tell ({_code(error)}); AWS's default is {DEFAULT_LIMIT}"
+        return None, f"Service Quotas does not answer ({_code(error)}); AWS's default is {DEFAULT_LIMIT}"
     return int(answer["Quota"]["Value"]), source
 
 

@@ -89,18 +89,18 @@ def test_an_upload_in_between_is_left_alone_and_reported(
 ) -> None:
     turn_versioning_on(aws)
     aws.drop("anna.mp4")
-    abandon = stack.table.forget
+    abandon = stack.table.delete_record
 
     def upload_then_forget(job: Any) -> bool:
         aws.upload("anna.mp4", b"another video")
         return abandon(job)
 
-    monkeypatch.setattr(stack.table, "forget", upload_then_forget)
+    monkeypatch.setattr(stack.table, "delete_record", upload_then_forget)
 
     said = typed("delete", "anna.mp4", "--yes")
 
     assert said.code == 1
-    assert "it was uploaded while this was being deleted" in said.err
+    assert "it was uploaded during the deletion" in said.err
     assert "rekognition-batch delete anna.mp4" in said.err
     assert aws.s3.get_object(Bucket="videos", Key="anna.mp4")["Body"].read() == b"another video"
 
@@ -110,5 +110,5 @@ def test_deletion_says_where_names_and_copies_stay(aws: World, typed: Typed) -> 
 
     said = typed("delete", "anna.mp4", "--yes")
 
-    for place in ("dead letters", "14 days", "query --here", "logs"):
+    for place in ("Dead letters", "14 days", "query --here", "logs"):
         assert place in said.err

@@ -178,7 +178,7 @@ def test_a_key_that_the_stack_was_not_told_of_is_named_with_its_setting(
 
     assert found[bucket.ENCRYPTION].verdict == "wrong"
     assert found[bucket.ENCRYPTION].fix == f"npx cdk deploy --all -c videos_key_arn={key}"
-    assert "ETags are no MD5" in found[bucket.SAME].text
+    assert "ETags don't depend on the content alone" in found[bucket.SAME].text
 
 
 def test_a_bucket_of_the_stacks_own_whose_key_was_changed_by_hand_gets_its_own_back(
@@ -265,7 +265,7 @@ def test_before_the_deploy_there_is_nothing_to_fly_through(typed: Typed) -> None
     said = typed("doctor", "--before-deploy", "videos", "--canary")
 
     assert said.code == 2
-    assert "take one" in said.err
+    assert "choose one" in said.err
 
 
 def test_before_the_deploy_what_may_not_be_looked_at_is_said_with_the_command(
@@ -278,7 +278,7 @@ def test_before_the_deploy_what_may_not_be_looked_at_is_said_with_the_command(
 
     found = list(doctor.before_deploy(stack, "videos"))
 
-    assert ("unknown", "may not be looked at: GetBucketEncryption: AccessDenied") in [
+    assert ("unknown", "not permitted to check: GetBucketEncryption: AccessDenied") in [
         (one.verdict, one.text) for one in found
     ]
     assert found[-1].verdict == "note"

@@ -194,7 +194,7 @@ def test_what_a_video_has_not_had_is_said_with_what_to_type(stack: Stack, typed:
     said = typed("export", "talks/one two.mp4", "--format", "vtt", "--analysis", "celebrity-recognition")
 
     assert said.code == 3
-    assert "has had no celebrity-recognition" in said.err
+    assert "has no job for celebrity-recognition" in said.err
 
 
 def test_results_are_downloaded_as_they_are(aws: World, typed: Typed, tmp_path: Path) -> None:

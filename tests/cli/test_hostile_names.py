@@ -27,7 +27,7 @@ def test_a_question_asked_here_says_what_it_left_in_the_bucket(aws: World, typed
     said = typed("query", "SELECT count(*) AS n FROM jobs", "--here", "--json")
 
     assert said.json == [{"n": 0}]
-    assert "1 object under rows/ and jobs/ in s3://results left out" in said.err
+    assert "1 object under rows/ and jobs/ in s3://results ignored" in said.err
     assert not list(cache.parent.parent.rglob("authorized_keys"))
 
 
@@ -48,5 +48,5 @@ def test_a_question_asked_here_refuses_a_folder_with_a_link_in_it(aws: World, ty
 def test_a_stack_whose_output_is_no_buckets_name_gets_no_folder(bucket: str) -> None:
     stack = Stack("RekognitionBatch", {"ResultsBucket": bucket}, lambda _: None, region="us-east-1")
 
-    with pytest.raises(CliError, match="no name of a bucket"):
+    with pytest.raises(CliError, match="not a valid bucket name"):
         athena.forget_cache(stack)

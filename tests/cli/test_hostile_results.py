@@ -219,7 +219,7 @@ def test_names_in_an_editing_timeline_add_no_lines() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"a": ' + b"1" * 5000 + b"}"])
 def test_what_is_no_document_is_said_to_be_none(body: bytes) -> None:
-    with pytest.raises(CliError, match=r"^s3://results/a\.json is no results document"):
+    with pytest.raises(CliError, match=r"^s3://results/a\.json is not a results document"):
         result_lookup.parsed(body, "s3://results/a.json")
 
 

@@ -50,7 +50,7 @@ def test_retry_failed_takes_every_video_that_failed_or_was_rejected(aws: World, 
     stack.table.reject(stack.table.of_video("videos", "rejected.mp4")[0], "AccessDenied")
 
     dry = typed("retry", "--failed", "--dry-run")
-    assert "would be tried again" in dry.out
+    assert "would be retried" in dry.out
     assert aws.job("failed.mp4")["state"] == "FAILED"
 
     typed("retry", "--failed")
@@ -105,7 +105,7 @@ def test_retry_wants_to_know_which(typed: Typed) -> None:
     said = typed("retry")
 
     assert said.code == 2
-    assert "VIDEO, or --failed" in said.err
+    assert "VIDEO, or use --failed" in said.err
 
 
 def test_dead_letters_can_be_read_and_sent_back(aws: World, stack: Stack, typed: Typed) -> None:

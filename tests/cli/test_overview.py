@@ -54,11 +54,11 @@ def test_while_paused_nothing_is_expected_and_nothing_waiting_is_stuck() -> None
 @pytest.mark.parametrize(
     ("stuck", "why"),
     [
-        (job("a", "RUNNING", 400), "never started"),
-        (replace(job("a", "RUNNING", 4000), rekognition_job_id="x", polls=8), "without a word"),
-        (replace(job("a", "COLLECTING", 4000), lease_until=iso(NOW - 1000)), "its collection stopped"),
+        (job("a", "RUNNING", 400), "neither started nor released"),
+        (replace(job("a", "RUNNING", 4000), rekognition_job_id="x", polls=8), "no completion"),
+        (replace(job("a", "COLLECTING", 4000), lease_until=iso(NOW - 1000)), "its collector stopped"),
         (job("a", "WAITING", 1000), "does the tick run"),
-        (replace(job("a", "WAITING"), start_errors=3, reason="InternalServerError"), "3 starts met trouble"),
+        (replace(job("a", "WAITING"), start_errors=3, reason="InternalServerError"), "3 starts failed"),
     ],
 )
 def test_a_stuck_job_says_why(stuck: Job, why: str) -> None:

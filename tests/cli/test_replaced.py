@@ -49,7 +49,7 @@ def test_the_old_videos_labels_are_no_captions_of_the_new_one(replaced: World, t
     said = typed("export", "anna.mp4", "--format", "vtt", "-o", "-")
 
     assert (said.code, said.out) == (3, "")
-    assert "which anna.mp4 has not had" in said.err
+    assert "anna.mp4 has no such results" in said.err
 
 
 def test_status_tells_which_jobs_are_of_a_replaced_upload(replaced: World, typed: Typed) -> None:

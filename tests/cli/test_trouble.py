@@ -54,8 +54,8 @@ def test_a_mistyped_command_is_answered_with_the_nearest(capfd: Any) -> None:
     ("code", "sentence", "hint"),
     [
         ("ExpiredToken", "sign-in has expired", "aws sso login"),
-        ("AccessDenied", "may not do PutObject", "doctor"),
-        ("InvalidClientTokenId", "does not know these credentials", "get-caller-identity"),
+        ("AccessDenied", "not allowed to call PutObject", "doctor"),
+        ("InvalidClientTokenId", "does not accept these credentials", "get-caller-identity"),
         ("SlowDown", "AWS refused PutObject", ""),
     ],
 )

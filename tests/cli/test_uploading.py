@@ -118,7 +118,7 @@ def test_backfill_announces_what_has_no_job_and_no_sooner_than_somebody_says_so(
     _pump(aws, stack)
 
     assert {job["key"] for job in aws.jobs()} == {"known.mp4", "old one.mp4", "old/two.mp4"}
-    assert "Every video there has its job" in typed("backfill").err
+    assert "Every video in the bucket has a job" in typed("backfill").err
 
 
 def test_a_backfilled_upload_is_newer_than_the_known_one_and_older_than_any_to_come(

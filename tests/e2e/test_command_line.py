@@ -80,7 +80,7 @@ def uploaded(typist: Typist) -> Typist:
     shutil.copy(videos.text(typist.folder), folder / "broken.mp4")
     (folder / "notes.txt").write_text("notes")
     said = typist("upload", "holiday")
-    assert "Left out: holiday/notes.txt" in said.stderr
+    assert "Skipped: holiday/notes.txt" in said.stderr
     assert len(said.stdout.splitlines()) == 2
     typist.ended("holiday/day 1 + ü.mp4", "holiday/broken.mp4")
     return typist
@@ -248,7 +248,7 @@ def test_delete_erases_the_version_from_before_the_versioning(typist: Typist) ->
 
         said = typist("delete", "versions.mp4", "--yes")
 
-        assert "S3 has nothing of it left" in said.stderr
+        assert "S3 has nothing left of it" in said.stderr
         with pytest.raises(ClientError, match="NoSuchVersion"):
             deployed.s3.get_object(**before)
         assert "versions.mp4" not in {key for _, key in objects(deployed)}

@@ -76,7 +76,7 @@ function drawBacklog({ running, waiting, collecting, paused, blocked, refused, s
     blocked.length ? "starting is blocked" : "",
     refused && waiting ? "the account runs all it may" : "",
   ].filter(Boolean).join(" · "));
-  put($("blocked"), blocked.length ? [...blocked, "What to mend: rekognition-batch doctor"].join("\n") : "");
+  put($("blocked"), blocked.length ? [...blocked, "What to fix: rekognition-batch doctor"].join("\n") : "");
   $("blocked").hidden = !blocked.length;
 }
 

@@ -126,7 +126,7 @@ def test_what_is_there_already_is_replaced_only_if_one_says_so(overview: Open, b
     backend.videos["clip.mp4"] = b"first"
     tab = overview()
     drop(tab, "clip.mp4", b"second")
-    expect(tab.page.locator("#uploads")).to_contain_text("There is a video of that name already.")
+    expect(tab.page.locator("#uploads")).to_contain_text("A video of that name exists already.")
     assert backend.videos["clip.mp4"] == b"first"
 
     tab.page.get_by_role("button", name="Replace it").click()
