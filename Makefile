@@ -72,7 +72,7 @@ check: setup ## Everything that must hold: style, types, and all tests, end to e
 test: setup ## The tests alone [TESTS=tests/lambdas]
 	@.venv/bin/python -m pytest $(TESTS)
 
-fix: setup ## Let the formatter and the linter mend what they can
+fix: setup ## Let the formatter and the linter repair what they can
 	@.venv/bin/ruff check --fix --exit-zero .
 	@.venv/bin/ruff format .
 

@@ -215,7 +215,7 @@ ROWS: Mapping[str, tuple[Column, ...]] = {
     ),
 }
 
-# One row per job that succeeded: what else tells "nothing found" from "nobody looked", and which upload is the newest.
+# One row per job that succeeded: it tells "nothing found" from "not analysed", and which upload is the newest.
 JOBS = (
     *VIDEO,
     Column("sequencer", STRING, "orders uploads of one key, as text", always=True),

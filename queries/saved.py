@@ -18,7 +18,7 @@ Value = str | float | int
 
 
 class WrongQuery(ValueError):
-    """There is no such saved query, or it has no such parameter; the text says what would do."""
+    """There is no such saved query, or it has no such parameter; the text lists what there is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ def announce_uploads(scope: Construct, *, settings: Settings, videos: s3.IBucket
     elif isinstance(videos, DataBucket):
         _by_notifications(scope, videos, uploads)
     else:
-        # The bucket is somebody else's and may announce other things to others: this merges, by a function of CDK's
-        # own.
+        # The bucket is not the stack's own and may have other notifications: this merges ours in, by a function of
+        # CDK's own.
         videos.add_event_notification(s3.EventType.OBJECT_CREATED, notifications.SqsDestination(uploads))
 
 

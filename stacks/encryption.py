@@ -7,7 +7,7 @@ from stacks.settings import Settings
 
 
 class RekognitionBatchKey(Stack):
-    """A key that the services between an upload and its results may use for this account, and nobody else.
+    """A key that only the services between an upload and its results may use, for this account.
 
     In a stack of its own, so that it outlives what it encrypts: CloudFormation deletes what leaves a template, and when
     ``customer_managed_key`` is turned off, buckets, table and logs stay and are still encrypted with it. This stack

@@ -1,5 +1,5 @@
 """Asking the results with Athena: a table per analysis over the rows in the results bucket, a workgroup that limits
-what a query may read, and saved queries. Nothing of it runs, or costs, while nobody asks.
+what a query may read, and saved queries. It costs nothing while no query runs.
 """
 
 from collections.abc import Mapping

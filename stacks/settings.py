@@ -1,6 +1,6 @@
 """What an operator may choose, given in ``cdk.json`` under ``context`` or by ``cdk ... -c key=value``.
 
-Everything enters here, once, and is checked; past this module nobody reads context or the environment.
+Everything enters here, once, and is checked; no other module reads the context or the environment.
 """
 
 import json
@@ -30,7 +30,7 @@ ROOM_FOR_CHOICES = 3000
 
 
 class WrongSetting(ValueError):
-    """A setting is unknown or its value won't do; the text names the key, shows the value and says what would do."""
+    """An unknown setting or an invalid value; the text names the key, shows the value and lists what is accepted."""
 
 
 def _takes(would_do: str) -> WrapValidator:
@@ -159,7 +159,7 @@ class Settings:
     )
     uploads_from: UploadsFrom = _setting(
         "notifications",
-        "How new videos are heard of: S3's `notifications`, or `eventbridge`, for a bucket that announces to others.",
+        "How S3 announces new videos: by `notifications`, or by `eventbridge` if the bucket has other notifications.",
     )
     video_extensions: Extensions = _setting(
         (".mp4", ".mov"), "What counts as a video, in any case. Other objects are ignored."
@@ -257,7 +257,9 @@ class Settings:
                 "the functions are told (Lambda's environment is 4 KB): fewer routes, or let uploaders say it"
             )
         if not any(self.choices) and not self.uploaders_choose_from:
-            raise ValueError(f"analyses is {{}}, and nobody else chooses any; choose from {', '.join(CATALOGUE)}")
+            raise ValueError(
+                f"analyses is {{}}, and no route or uploader chooses any; choose from {', '.join(CATALOGUE)}"
+            )
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> "Settings":

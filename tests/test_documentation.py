@@ -12,7 +12,7 @@ from lambdas.logic import collector as collecting, polling, results, scheduler
 from lambdas.model import blocking
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -22,6 +22,18 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE))
 
     assert named <= targets
+
+
+def test_every_file_and_module_that_contributors_are_told_of_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+
+    files = set(re.findall(r"(?:`|\s)((?:[\w.]+/)+[\w.]*|\w+\.(?:py|md|toml))(?=[`\s])", text))
+    modules = {name.replace(".", "/") + ".py" for name in re.findall(r"python -m (tests[\w.]+)", text)}
+
+    assert len(files) > 20
+    assert [
+        name for name in sorted(files | modules) if not name.startswith(".venv") and not (ROOT / name).exists()
+    ] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -74,13 +74,13 @@ class RangedFile(io.RawIOBase):
 
 
 class S3File(RangedFile):
-    """An object as such a file.
+    """An S3 object as a seekable file.
 
     Args:
         s3: a client.
-        bucket: where it lies.
-        key: its key.
-        etag: of the content that is meant; if another one takes its place meanwhile, reading fails rather than mixes.
+        bucket: the object's bucket.
+        key: the object's key.
+        etag: of the expected content; if the object is replaced meanwhile, reads fail instead of mixing two contents.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str, size: int | None = None, etag: str | None = None) -> None:

@@ -55,7 +55,9 @@ def commands_in(text: str) -> list[list[str]]:
     return [line.split() for line in lines]
 
 
-@pytest.mark.parametrize("path", [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name
+)
 def test_the_commands_that_documents_show_exist(path: Path) -> None:
     for words in commands_in(path.read_text()):
         name = next(word for word in words if not word.startswith("-"))

@@ -1,4 +1,4 @@
-"""Settings: typed, checked, refused with key, value and what would do, and documented in the README."""
+"""Settings: typed, checked, refused with key, value and what is accepted, and documented in the README."""
 
 import dataclasses
 import json
@@ -87,7 +87,7 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
         ({"analyses": {"segment-detection": {}}}, "segment-detection needs SegmentTypes"),
         (
             {"analyses": {}, "upload_choice": "none"},
-            "analyses is {}, and nobody else chooses any; choose from face-det",
+            "analyses is {}, and no route or uploader chooses any; choose from face-det",
         ),
         ({"routes": "ads/"}, "routes is 'ads/'; it takes a list like [{"),
         ({"routes": [{"prefix": "ads/"}]}, "routes[0] is {'prefix': 'ads/'}; it takes a list like"),
@@ -105,7 +105,7 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
         ({"query_scan_limit_gb": 0}, "query_scan_limit_gb is 0; it takes a whole number, 1 or more"),
     ],
 )
-def test_a_wrong_one_is_refused_with_key_value_and_what_would_do(given: dict[str, Any], says: str) -> None:
+def test_a_wrong_one_is_refused_with_key_value_and_what_is_accepted(given: dict[str, Any], says: str) -> None:
     with pytest.raises(WrongSetting, match=re.escape(says)):
         Settings.from_context(given)
 
