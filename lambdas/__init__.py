@@ -1,5 +1,5 @@
-"""What runs in AWS: two handlers and the small modules they share. Imports nothing else of this project.
+"""The code that runs in AWS: two handlers and the modules they share. It imports nothing else of this project.
 
-start_analysis   a video landed, a slot came free, a minute passed   -> starting, line
-collect_results  a job finished                                      -> collecting, results
+start_analysis   an upload, a job's end, the minute tick   -> logic/enqueue.py, logic/scheduler.py
+collect_results  a job that finished                      -> logic/collector.py, logic/results.py
 """

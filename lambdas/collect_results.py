@@ -1,4 +1,4 @@
-"""A job finished (or should have): collect its results."""
+"""The collecting function: write the results of jobs that have finished, or should have."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""What the stack tells the functions, read once. The stack declares exactly these variables; a test compares."""
+"""The functions' environment variables, read once. A test compares them with those that the stack declares."""
 
 import json
 import os
@@ -15,13 +15,13 @@ class Settings:
     """The functions' environment, as values."""
 
     jobs_table: str
-    videos_bucket: str  # where jobs are started from now; a job in the table may be of a former one
+    videos_bucket: str  # new videos are taken from here; a job in the table may be of an earlier bucket
     results_bucket: str
     finished_queue_url: str
     topic_arn: str
     publisher_role_arn: str
     video_extensions: tuple[str, ...]
-    most_running: int | None  # the operator's cap; None: as many as Rekognition lets
+    most_running: int | None  # the operator's cap; None: only Rekognition's limit
     rules: Rules  # which analyses an upload gets
 
     @classmethod
@@ -29,7 +29,7 @@ class Settings:
         """The settings in `environment`.
 
         Raises:
-            WrongSettings: a variable is missing or can't be understood.
+            WrongSettings: a variable is missing or invalid.
         """
         try:
             return cls(

@@ -1,4 +1,4 @@
-"""A video landed, a slot came free, a minute passed: whatever it was, get jobs started."""
+"""The starting function: enqueue uploads and start jobs, on an upload, a job's end, or the minute tick."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
 def _completed(event: dict[str, Any], enough_time: EnoughTime) -> None:
     for notification in notifications_in(event):
         if isinstance(notification, NotOurs) or notification.rekognition_job_id is None:
-            continue  # the collecting function says so
+            continue  # the collecting function sends the same message
         wiring.scheduler().fill_after_completion(notification.job_id, notification.rekognition_job_id, enough_time)
 
 
@@ -49,7 +49,7 @@ def _uploaded(event: dict[str, Any], context: "LambdaContext", enough_time: Enou
     try:
         wiring.scheduler().fill_after_uploads(enqueued, enough_time)
     except Exception:
-        # The uploads are in the table: failing here would only deliver them again. The next tick fills the slots.
+        # The uploads are in the table, so a failure would only deliver them again. The next tick fills the slots.
         logger.exception("could not fill slots after uploads")
     return failures
 

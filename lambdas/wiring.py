@@ -1,4 +1,4 @@
-"""The parts, put together once per execution environment: the one place where clients and settings meet."""
+"""Builds the parts once per execution environment: the only module that joins clients and settings."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -26,16 +26,16 @@ from lambdas.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
 
-# boto3 is the runtime's, not ours. 1.35.69 is the first that knows IfMatch of PutObject and CompleteMultipartUpload:
-# the handlers' tests fail with 1.35.68, and test_least_boto3.py runs them with this one.
+# The runtime brings boto3. 1.35.69 is the first version with IfMatch of PutObject and CompleteMultipartUpload:
+# the handlers' tests fail with 1.35.68, and test_least_boto3.py runs them with 1.35.69.
 LEAST_BOTOCORE = "1.35.69"
 
 
 def require_botocore(least: str = LEAST_BOTOCORE) -> None:
-    """Look whether the runtime's botocore knows all that the functions call.
+    """Check that the runtime's botocore has everything that the functions call.
 
     Raises:
-        WrongRuntime: it is too old. Said in the log too: of a failed import, Lambda's own line shows little.
+        WrongRuntime: it is too old. Also logged, because Lambda's own line about a failed import says little.
     """
     if _numbers(botocore.__version__) < _numbers(least):
         error = WrongRuntime(
@@ -52,10 +52,10 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 require_botocore()
 
-# Start is asked once: "no slot" is an answer, and boto3's standard mode would repeat it by itself.
+# One attempt per Start: "no slot" is an answer, and boto3's standard mode would retry it.
 ONE_ATTEMPT = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=15)
-# Get is free; what fails is mostly its rate (5 a second in most regions, for the whole account). The collector itself
-# waits for its turn: botocore's quota of retries is soon used up (make bench-burst).
+# Get is free and fails mostly by its rate (5 a second in most regions, for the whole account). The collector itself
+# waits and retries, because botocore's retry quota is soon used up (make bench-burst).
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=30)
 
 
@@ -73,7 +73,7 @@ def clock() -> Clock:
 
 @cache
 def client(service: str, config: Config | None = None) -> Any:
-    """A boto3 client, made when first needed (made at import, it would bypass the tests' stand-in for AWS)."""
+    """A boto3 client, made on first use (a client made at import would bypass the tests' fake of AWS)."""
     return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 
@@ -103,13 +103,13 @@ def _chooser() -> Chooser:
 
 @cache
 def enqueuer() -> Enqueuer:
-    """What turns uploads into jobs."""
+    """The part that turns uploads into jobs."""
     return Enqueuer(jobs(), _queue(), _bus(), clock(), _chooser())
 
 
 @cache
 def scheduler() -> Scheduler:
-    """What starts jobs."""
+    """The scheduler."""
     return Scheduler(
         jobs(),
         _rekognition(),
@@ -126,6 +126,6 @@ def scheduler() -> Scheduler:
 
 @cache
 def collector() -> Collector:
-    """What collects a finished job's results."""
+    """The collector."""
     results = Results(client("s3"), settings().results_bucket)
     return Collector(jobs(), _rekognition(), results, _queue(), _bus(), clock())

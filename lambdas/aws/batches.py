@@ -1,4 +1,4 @@
-"""A batch of queue messages, each handled on its own: one that fails comes again alone, and is heard of."""
+"""Handles each message of a batch on its own: a failed message is retried alone, logged and counted."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _Batch(BatchProcessor):
-    """Powertools' own, which reports failed messages to SQS and nobody else."""
+    """Powertools' processor, which reports failed messages to SQS; this one also logs and counts them."""
 
     def failure_handler(self, record: Any, exception: Any) -> Any:
         logger.error(
@@ -28,7 +28,7 @@ class _Batch(BatchProcessor):
 def handle_each(
     event: dict[str, Any], context: "LambdaContext", handle: "Callable[[SQSRecord], None]"
 ) -> Mapping[str, Any]:
-    """Handle every message of an SQS event; what Lambda is told of those that failed."""
+    """Handle every message of an SQS event; returns the failed ones in Lambda's form."""
     return process_partial_response(
         event=event,
         record_handler=handle,

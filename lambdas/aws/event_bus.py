@@ -1,4 +1,4 @@
-"""Telling the world how a job ended: an event on the account's default event bus, for others to build on."""
+"""Announces the end of each job as an event on the account's default EventBridge bus."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ class EventBus:
         Call it before the state is written, and write the state only if it returns: so delivery is at least once.
 
         Raises:
-            EventRefused: EventBridge did not take the event, in several tries.
+            EventRefused: EventBridge did not accept the event in several tries.
         """
         detail = {
             "job_id": job.job_id,
@@ -46,10 +46,10 @@ class EventBus:
         self.tell(f"Job {state.capitalize()}", **detail)
 
     def tell(self, what: str, **detail: Any) -> None:
-        """Put an event on the bus: ``Starting Blocked``, say.
+        """Put an event on the bus, such as ``Starting Blocked``.
 
         Raises:
-            EventRefused: EventBridge did not take the event, in several tries.
+            EventRefused: EventBridge did not accept the event in several tries.
         """
         entry: PutEventsRequestEntryTypeDef = {"Source": SOURCE, "DetailType": what, "Detail": json.dumps(detail)}
         refusal = self._put(entry)
@@ -64,12 +64,12 @@ class EventBus:
             raise EventRefused(f"EventBridge did not take the event {what!r}: {refusal}")
 
     def _put(self, entry: "PutEventsRequestEntryTypeDef") -> str | None:
-        """Put one event; why it was refused, or None."""
+        """Put one event; returns the reason of a refusal, or None."""
         try:
             answer = self._events.put_events(Entries=[entry])
         except (ClientError, BotoCoreError) as error:
             return str(error)
-        if not answer["FailedEntryCount"]:  # PutEvents answers 200 whatever became of its entries
+        if not answer["FailedEntryCount"]:  # PutEvents answers 200 even if it refuses entries
             return None
         failed = answer["Entries"][0]
         return f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}"

@@ -55,7 +55,8 @@ class Jobs(Items):
     def in_state(self, state: State) -> Iterator[str]:
         """Ids of the jobs in `state`, the first due first.
 
-        Read from an index that trails the table by a moment, so an id may have moved on: claim before you believe.
+        Read from an index that trails the table by a moment, so a job's state may have changed: claim the job before
+        you use it.
         """
         for item in self._query(BY_STATE, "#state = :state", {":state": state}):
             yield item["job_id"]
@@ -81,7 +82,8 @@ class Jobs(Items):
             "#state = :state AND #due_at BETWEEN :since AND :now",
             {":state": state, ":since": since or iso(0), ":now": iso(now) + "~"}
             | ({":only": only} if only else unwanted),
-            # What is filtered out is read all the same: then in large pages. Else in small ones: the first may do.
+            # DynamoDB reads filtered items too, so pages are large with a filter, and small without: often one item is
+            # enough.
             page=None if wanted else 20,
             wanted=wanted,
             newest_first=newest_first,
@@ -114,14 +116,15 @@ class Jobs(Items):
         return self._put_new(_item(job) | {"video": f"{job.bucket}/{job.key}"})
 
     def uploaded_again(self, job_id: str, upload: "Upload") -> Job | None:
-        """Note that a known job's content was uploaded again, later; None if that is old news, or it is REJECTED."""
+        """Note that a known job's content was uploaded again, later; None if a later one is noted already, or the job
+        is REJECTED."""
         return self._uploaded_again(job_id, upload, {}, "#state <> :rejected")
 
     def requeue_rejected(self, job_id: str, upload: "Upload") -> Job | None:
-        """Let a REJECTED job try again, last in the backlog, as its content was uploaded again: what was wrong may
-        have been mended. None if it isn't REJECTED, or the upload is old news.
+        """Let a REJECTED job try again, last in the backlog, as its content was uploaded again: the fault may
+        be fixed. None if it isn't REJECTED, or a later upload is noted already.
 
-        One write with the note of the upload: a crash between the two would leave an upload that nobody answers.
+        One write with the note of the upload: a crash between two writes would leave an upload without a reaction.
         """
         again = {**self._waiting(self._clock.now(), job_id), "reason": None, "start_errors": 0, **_UNSUSPECTED}
         return self._uploaded_again(job_id, upload, again, "#state = :rejected")
@@ -146,7 +149,7 @@ class Jobs(Items):
         self._release(job, self._state("WAITING", job.position))
 
     def release_stale(self, job: Job) -> None:
-        """Return the claim of a function that never came back: it may have started the job."""
+        """Release the stale claim of a function that died; it may have started the job."""
         self._release(job, {**self._state("WAITING", job.position), "maybe_started": True})
 
     def reschedule(self, job: Job, reason: str, seconds: float, *, maybe_started: bool) -> None:
@@ -166,7 +169,8 @@ class Jobs(Items):
         )
 
     def remove(self, job: Job) -> bool:
-        """Remove a claimed job that has become others; False if it moved on, or was uploaded again meanwhile."""
+        """Remove a placeholder whose jobs are registered; False if its state changed, or it was uploaded again
+        meanwhile."""
         when = "#state = :running AND #sequencer = :sequencer"
         return self._delete(job.job_id, when, running="RUNNING", sequencer=job.sequencer)
 
@@ -182,8 +186,8 @@ class Jobs(Items):
     def started(self, job: Job, rekognition_job_id: str, poll_at: float) -> None:
         """Record that Rekognition accepted the job.
 
-        The completion may have been faster, and recorded it; then there is nothing to do. And somebody may have taken
-        the claim for abandoned and handed it back; the job runs all the same.
+        If the completion was faster, it has recorded the id, and nothing is left to do. If the tick has released the
+        claim as stale, this records the id as well, because the job runs.
         """
         self._change(
             job.job_id,
@@ -195,7 +199,7 @@ class Jobs(Items):
         )
 
     def note_poll(self, job: Job, next_poll_at: float) -> bool:
-        """Note that Rekognition is being asked about a job, and when to ask next; False if another invocation does."""
+        """Note that a job is being polled, and the time of the next poll; False if another invocation polls it."""
         changed = self._change(
             job.job_id,
             {"due_at": iso(next_poll_at), "polls": job.polls + 1},
@@ -206,7 +210,7 @@ class Jobs(Items):
         return changed is not None
 
     def mark_slot_freed(self, job_id: str, rekognition_job_id: str) -> bool:
-        """Whether this is the first news that Rekognition is done with the job; a doubled notification is not."""
+        """Whether this is the first notification of the job's end; delivery is at least once."""
         return bool(
             self._change(
                 job_id,
@@ -222,8 +226,8 @@ class Jobs(Items):
         return self._get_item(SCHEDULER)
 
     def note_scopes(self, decide: Callable[[Mapping[str, Scope]], Mapping[str, Scope]]) -> Mapping[str, Scope]:
-        """Change what is known of scopes: `decide` is given what the table knows and says what it is then. (It may be
-        asked again, when another invocation was faster.)"""
+        """Change what is known of scopes: `decide` is given what the table knows and says what it is then. (It is
+        called again if another invocation wrote first.)"""
         while True:
             item = self._get_item(SCHEDULER)
             known = scopes_in(item)
@@ -240,8 +244,8 @@ class Jobs(Items):
     def take_slot(self, job: Job, most: int) -> bool:
         """Let a claimed job be one of `most` that run; False if so many do.
 
-        Nothing is ever given back: a holder that doesn't run any more, by its own record, is overlooked. So no crash
-        can leak a slot.
+        Slots are not returned: a holder whose record says that it doesn't run any more is ignored. So no crash can leak
+        a slot.
         """
         while True:
             slots = self._get_item(SLOTS)
@@ -261,17 +265,18 @@ class Jobs(Items):
         self._update(SCHEDULER, {"refused_at": iso(self._clock.now())})
 
     def note_limit_cleared(self) -> None:
-        """Remember that nobody waits."""
+        """Note that no job waits."""
         self._update(SCHEDULER, {"refused_at": None})
 
     def pause(self, paused: bool) -> None:
-        """Switch starting off and on. Uploads are accepted all the same, and wait."""
+        """Switch starting off or on. Uploads are accepted in both cases, and wait."""
         self._update(SCHEDULER, {"paused": paused or None, "paused_at": iso(self._clock.now()) if paused else None})
 
     # collecting
 
     def begin_collecting(self, job: Job, rekognition_job_id: str, owner: str, until: float) -> Job | None:
-        """Take a job that Rekognition has finished, to collect its results; None if another invocation is at it."""
+        """Take a job that Rekognition has finished, to collect its results; None if another invocation holds the
+        lease."""
         return self._change(
             job.job_id,
             {
@@ -286,9 +291,9 @@ class Jobs(Items):
         )
 
     def checkpoint(self, job: Job, checkpoint: str, until: float) -> bool:
-        """Write down how far collecting has come, and renew the lease.
+        """Save a checkpoint and renew the lease.
 
-        False if the lease was lost meanwhile: then stop, another invocation goes on.
+        False if the lease was lost meanwhile: then stop, as another invocation continues.
         """
         return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": iso(until), "due_at": iso(until)})
 
@@ -327,7 +332,7 @@ class Jobs(Items):
         return changed is not None
 
     def trouble(self, job_id: str, reason: str, poll_at: float | None = None) -> None:
-        """Note trouble with a job for people to read; with `poll_at`, have it polled at that time."""
+        """Record an error of a job as its reason; with `poll_at`, also the time of its next poll."""
         self._change(
             job_id,
             {"reason": reason[:1000], **({"due_at": iso(poll_at)} if poll_at is not None else {})},
@@ -339,8 +344,8 @@ class Jobs(Items):
     # ends, and another try
 
     def reject(self, job: Job, reason: str, *, suspected_in: str | None = None) -> bool:
-        """End a job that never cost anything; False if it moved on, or was uploaded again meanwhile: then what was
-        wrong may no longer be. `suspected_in` names the scope of a fault that may not be its own."""
+        """Reject a job that was never billed; False if its state changed, or it was uploaded again meanwhile, which may
+        have fixed the fault. `suspected_in` names the scope of a fault that may not be its own."""
         if job.state not in ("WAITING", "RUNNING"):
             return False
         suspected = {
@@ -377,7 +382,8 @@ class Jobs(Items):
         return bool(self._to(job, "FAILED", ("WAITING", "RUNNING", "COLLECTING"), {**_OVER, "reason": reason}))
 
     def try_again(self, job: Job, reason: str, seconds: float) -> bool:
-        """Put a job back in line for another attempt (which is another Start, with another token) in `seconds`."""
+        """Put a job back in the backlog for another attempt (which is another Start, with another token) in
+        `seconds`."""
         changes = {
             **_OVER,
             **self._next_attempt(job),
@@ -431,7 +437,7 @@ class Jobs(Items):
         return _job(item) if item is not None else None
 
 
-# A claim that has come to nothing yet.
+# A claim without a started job.
 _CLAIMED = "#state = :running AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)"
 _UNSUSPECTED: Mapping[str, Any] = dict.fromkeys(("suspicions", "suspected_at", "suspected_in"))
 _STARTED: Mapping[str, Any] = {"reason": None, "maybe_started": None, **_UNSUSPECTED}

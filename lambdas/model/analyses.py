@@ -17,15 +17,15 @@ class Analysis:
     """One operation pair of Rekognition Video.
 
     Attributes:
-        name: what people write, and what files are called.
+        name: as in settings, metadata and file names.
         operation: the pair's common name: ``FaceDetection`` for StartFaceDetection and GetFaceDetection.
         detections: the member of Get's response that holds the list.
         start: the parameters of the Start call, beyond those that every pair has.
-        get: the parameters of the Get call, beyond those that every pair has. They say how results are put together,
-            so they are the job's too: every page of a job is asked for with the same.
+        get: the parameters of the Get call, beyond those that every pair has. They decide the form of the
+            results, so they belong to the job: all pages of a job are requested with the same ones.
         required: parameters that must be given.
-        defaults: what Rekognition takes when nobody says otherwise. Filled in, so that saying it makes no other job.
-        example: required parameters as one might give them, for the sentence of a refusal.
+        defaults: Rekognition's own. They are filled in, so that a job with an explicit default is the same job.
+        example: values for the required parameters, for error messages.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Analysis:
         """The parameters of a job: `given` over the defaults, in the one form that equal values share.
 
         Raises:
-            WrongAnalysis: a parameter is unknown or missing, or its value is not one Rekognition takes.
+            WrongAnalysis: a parameter is unknown or missing, or Rekognition does not accept its value.
         """
         takes = self.takes
         for name in given:
@@ -195,7 +195,7 @@ CATALOGUE: Mapping[str, Analysis] = {
     )
 }
 
-# Still in the service model, and ended for everybody on 2025-10-31 (people pathing).
+# People pathing: still in the service model, but discontinued on 2025-10-31.
 DEAD = frozenset({"PersonTracking"})
 
 
@@ -215,7 +215,7 @@ def chosen(choice: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     empty one is a choice too.
 
     Raises:
-        WrongAnalysis: something is chosen that Rekognition doesn't have.
+        WrongAnalysis: the choice names something that Rekognition doesn't have.
     """
     for name, given in choice.items():
         if not isinstance(given, Mapping):
@@ -224,7 +224,7 @@ def chosen(choice: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def canonical(parameters: Mapping[str, Any]) -> str:
-    """`parameters` as the one JSON text that equal parameters share."""
+    """`parameters` as JSON in canonical form: equal parameters give equal text."""
     return json.dumps(parameters, sort_keys=True, separators=(",", ":"))
 
 
@@ -247,5 +247,5 @@ def attempt_token(job: str, attempt: int) -> str:
 
 
 def _digest(parts: list[Any]) -> str:
-    # A JSON list, so that no two different lists of parts run together into one text.
+    # A JSON list, so that different lists of parts never give the same text.
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()

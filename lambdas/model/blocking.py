@@ -1,19 +1,19 @@
-"""Whose fault is it: telling a bad video from an account in which nothing can be started. Pure decisions.
+"""Tells a fault of one video from a fault of the account, in which no job can be started. Pure decisions.
 
-Some refusals meet one video or all of them: S3's 403, a KMS key's, Rekognition's InvalidS3ObjectException and
+Some refusals concern one video or all of them: S3's 403, a KMS key's, Rekognition's InvalidS3ObjectException and
 InvalidParameterException. The scheduler can't see which from one of them, but from several:
 
-- A job that meets such a fault is REJECTED at once, and remembered as a *suspect* of the fault's *scope*: ``videos``
-  where any analysis would meet it, else the analysis.
+- A job with such a fault is REJECTED at once, and recorded as a *suspect* in the fault's *scope*: ``videos`` if every
+  analysis would fail, else the analysis.
 - Several different videos in a row: the fault is the account's. The scope is *blocked*: its jobs wait, the suspects go
   back to the backlog, and the tick probes one job a minute.
-- The first success in the scope opens it, and the suspects go back to the backlog. One that meets the fault again and
-  again, each time with a success after it, is at fault itself: it stays REJECTED.
+- The first success in the scope opens it, and the suspects go back to the backlog. A suspect that fails again and
+  again, each time with a success after it, has the fault itself: it stays REJECTED.
 
-A refusal of the call itself (AccessDeniedException) is no video's: it blocks at once and rejects nothing.
+A refusal of the call itself (AccessDeniedException) can't be a video's fault: it blocks at once and rejects no job.
 
-A run of truly bad videos looks like the account's for a while. Each time that this turns out, more of them in a row are
-needed the next time, so a thousand bad ones take a dozen probes and not a thousand.
+A run of bad videos looks like a fault of the account for a while. Each time this happens, the next block needs more of
+them in a row, so a thousand bad videos take a dozen probes and not a thousand.
 """
 
 import hashlib
@@ -23,24 +23,24 @@ from typing import Any
 
 from lambdas.model.clock import iso
 
-VIDEOS = "videos"  # the scope of a fault that meets every video, whatever its analysis
+VIDEOS = "videos"  # the scope of a fault that concerns every analysis
 RESULTS = "results"  # the scope that is blocked while results wait to be collected
 
 VIDEOS_IN_A_ROW = 3  # different videos until a scope is blocked
 MOST_IN_A_ROW = 192  # the list of suspects is part of one item of 400 KB
-OWN_FAULT_AFTER = 2  # times that a job met the fault and others succeeded; the next time is its own
-TOLERANCE_LASTS = 86400.0  # seconds after which what was learnt of a scope is dropped
+OWN_FAULT_AFTER = 2  # times that a job may fail while others succeed; after the next failure it stays REJECTED
+TOLERANCE_LASTS = 86400.0  # seconds after which the record of a scope is dropped
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is known of one scope.
+    """The record of one scope.
 
     Attributes:
         reason: the fault's words.
         since: ISO time since when it is blocked; None if it isn't.
-        suspects: job ids of jobs that met the fault since the last success.
-        videos: digests of the different videos that these are of.
+        suspects: ids of jobs that failed with the fault since the last success.
+        videos: digests of these jobs' videos, each once.
         tolerance: how many different videos in a row block it.
         succeeded_at: ISO time of the last success that cleared suspects or a block; None if there was none.
         told: whether the block was announced.
@@ -56,11 +56,11 @@ class Scope:
 
     @property
     def blocked(self) -> bool:
-        """Whether nothing in this scope is started but probes."""
+        """Whether the scheduler starts only probes in this scope."""
         return self.since is not None
 
     def met_by(self, job_id: str, video: str, reason: str, now: float) -> "Scope":
-        """After `job_id`, of that `video`, met a fault that may be its own."""
+        """The record after `job_id`, of that `video`, failed with a fault that may be its own."""
         if self.blocked or job_id in self.suspects:
             return self
         # A digest: a key may have 1,024 bytes, and this is stored.
@@ -70,20 +70,20 @@ class Scope:
         return more.block(reason, now) if len(videos) >= self.tolerance else more
 
     def block(self, reason: str, now: float) -> "Scope":
-        """After a fault that is certainly the account's."""
+        """The record after a fault that is certainly the account's."""
         return self if self.blocked else replace(self, reason=reason, since=iso(now), told=False)
 
     def succeed(self, now: float) -> "Scope":
-        """After a success: nothing is blocked, and there are no suspects."""
+        """The record after a success: not blocked, no suspects."""
         tolerance = min(2 * self.tolerance, MOST_IN_A_ROW) if self.blocked else self.tolerance
         return Scope(tolerance=tolerance, succeeded_at=iso(now))
 
     def cleared_since(self, then: str | None) -> bool:
-        """Whether a success has cleared what was suspected at that time."""
+        """Whether a success has cleared the suspects of that time."""
         return bool(then and self.succeeded_at and then <= self.succeeded_at)
 
     def as_item(self) -> dict[str, Any]:
-        """For the table: nothing but text, numbers, lists and flags."""
+        """The form in the table: only text, numbers, lists and flags."""
         known = {
             "reason": self.reason[:1000] or None,
             "since": self.since,
@@ -110,12 +110,12 @@ class Scope:
 
 
 def scopes_in(item: Mapping[str, Any]) -> dict[str, Scope]:
-    """What the scheduler's item of the table knows, by scope."""
+    """The scopes in the scheduler's item of the table, by name."""
     return {name: Scope.from_item(known) for name, known in item.get("scopes", {}).items()}
 
 
 def worth_keeping(scopes: Mapping[str, Scope], now: float) -> dict[str, Scope]:
-    """`scopes` without those that have been well for a day."""
+    """`scopes` without those that had no fault for a day."""
     since = iso(now - TOLERANCE_LASTS)
     return {
         name: scope

@@ -1,4 +1,4 @@
-"""Time as the pipeline sees it: one place to ask, so that tests and benches can let days pass in milliseconds."""
+"""The only source of time, so that tests and benches can let days pass in milliseconds."""
 
 import time
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What can go wrong between an upload and its results, and whether trying again helps.
+"""The errors between an upload and its results, and whether a retry helps.
 
 AnalysisError
 ├── MalformedEvent      a message is not shaped as its sender promises   never; it goes to the dead-letter queue
@@ -6,7 +6,7 @@ AnalysisError
 ├── WrongRuntime        the runtime's boto3 is too old                   never, until the runtime is updated
 ├── CannotStart         Rekognition will never take this video           never; the job is REJECTED
 │   └── Gone            the object was deleted or replaced               only if it is uploaded again
-├── AccountFault        a right, a role, a key or a setting is wrong     once that is mended; see blocking.py
+├── AccountFault        a right, a role, a key or a setting is wrong     once that is fixed; see blocking.py
 ├── TokenTaken          the attempt's token stands for another call        at once, as the next attempt
 ├── NoFreeSlot          the account is running all the jobs it may       wait; nothing is wrong
 ├── SlowDown            too many calls a second                          in a moment
@@ -19,7 +19,7 @@ AnalysisError
 
 
 class AnalysisError(Exception):
-    """Anything this project raises on purpose."""
+    """The base of all errors that this project raises."""
 
 
 class MalformedEvent(AnalysisError):
@@ -27,15 +27,15 @@ class MalformedEvent(AnalysisError):
 
 
 class WrongSettings(AnalysisError):
-    """An environment variable is missing or can't be understood."""
+    """An environment variable is missing or is invalid."""
 
 
 class WrongRuntime(AnalysisError):
-    """What the runtime brings is older than what the functions need."""
+    """The runtime's boto3 is older than the functions need."""
 
 
 class CannotStart(AnalysisError):
-    """Rekognition will never take this video as it is; the text is the reason people read."""
+    """Rekognition will never accept this video as it is; the text is the job's reason."""
 
 
 class Gone(CannotStart):
@@ -46,8 +46,8 @@ class AccountFault(AnalysisError):
     """A right, a role, a key or a setting of this account is wrong; or, unless `certain`, of this one video.
 
     Attributes:
-        scope: what it meets: ``videos`` (every video, whatever its analysis) or the name of an analysis.
-        certain: whether it is the account's for sure.
+        scope: what it concerns: ``videos`` (every video, whatever its analysis) or the name of an analysis.
+        certain: whether it is certainly the account's.
     """
 
     def __init__(self, scope: str, text: str, *, certain: bool = False) -> None:
@@ -57,7 +57,8 @@ class AccountFault(AnalysisError):
 
 
 class TokenTaken(AnalysisError):
-    """The attempt's token was used within 7 days with other parameters: another stack's topic or role, say."""
+    """The attempt's token was used within 7 days with other parameters: for example with another stack's topic or
+    role."""
 
 
 class NoFreeSlot(AnalysisError):
@@ -72,23 +73,23 @@ class ServiceTrouble(AnalysisError):
     """A service failed to answer, or answered with a fault of its own.
 
     Attributes:
-        maybe_started: whether it was a Start that may have been carried out all the same.
+        maybe_started: whether it was a Start that Rekognition may have accepted.
     """
 
     maybe_started = False
 
 
 class CollectionDenied(AnalysisError):
-    """The collecting function is not allowed to read a job's results; the text is the reason people read."""
+    """The collecting function is not allowed to read a job's results; the text is the job's reason."""
 
 
 class EventRefused(AnalysisError):
-    """EventBridge did not take an event, asked several times."""
+    """EventBridge did not accept an event in several tries."""
 
 
 class PageTokenExpired(AnalysisError):
-    """A page token is no longer good; they live 24 hours."""
+    """A page token has expired; tokens live 24 hours."""
 
 
 class JobForgotten(AnalysisError):
-    """Rekognition doesn't know the job: never heard of, or finished more than 7 days ago."""
+    """Rekognition doesn't know the job: it never existed, or finished more than 7 days ago."""

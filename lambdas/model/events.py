@@ -1,4 +1,4 @@
-"""AWS's messages, turned into values at the door; past this module nobody writes ``["Records"][0]``."""
+"""Parses AWS's messages into values; no other module reads ``["Records"][0]``."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A job that may have finished: Rekognition says so, or we ask ourselves."""
+    """A job that may have finished: from Rekognition's notification, or from our own message."""
 
     job_id: str  # ours; Rekognition carries it as JobTag
     rekognition_job_id: str | None = None  # None: the message is our own
@@ -35,7 +35,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """A notification of a job somebody else started with the same topic."""
+    """A notification of a job that another program started with the same topic."""
 
     rekognition_job_id: str
 
@@ -46,7 +46,7 @@ Trigger = Literal["tick", "completion", "uploads"]
 
 
 def trigger_of(event: Mapping[str, Any]) -> Trigger:
-    """What invoked the starting function: EventBridge's schedule, SNS, or the uploads queue."""
+    """The source of an invocation of the starting function: EventBridge's schedule, SNS, or the uploads queue."""
     records = event.get("Records")
     if not records:
         return "tick"
@@ -87,14 +87,14 @@ def _upload(record: Mapping[str, Any]) -> Upload:
 
 
 def _from_eventbridge(event: Mapping[str, Any]) -> Upload:
-    """Amazon S3 User Guide, "EventBridge event message structure". The key is the plain key there, not URL-encoded."""
+    """Amazon S3 User Guide, "EventBridge event message structure". There, the key is not URL-encoded."""
     thing = event["detail"]["object"]
     return Upload(
         bucket=event["detail"]["bucket"]["name"],
         key=thing["key"],
         etag=thing["etag"].strip('"'),
         size=int(thing["size"]),
-        # Whole seconds here, thousandths in a notification: one form, so that text compares as time does.
+        # EventBridge sends whole seconds, notifications thousandths: one form, so that text sorts like time.
         uploaded_at=event["time"] if "." in event["time"] else event["time"].replace("Z", ".000Z"),
         sequencer=_sequencer(thing),
         version_id=thing.get("version-id") or None,
@@ -122,7 +122,7 @@ def finished_in(body: str) -> Finished | NotOurs:
 
 
 def ask_again(job_id: str, why: str) -> str:
-    """The message with which we tell ourselves to look at a job (again): the opposite of ``finished_in``."""
+    """The message that tells the collecting function to check a job; ``finished_in`` reads it."""
     return json.dumps({"job_id": job_id, "why": why})
 
 

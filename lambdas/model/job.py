@@ -41,23 +41,23 @@ class Job:
     due_at: str  # sorts the jobs of one state; see above
     state_since: str
     registered_at: str
-    # Given to Rekognition: the same for all Starts of one attempt, or its token would stand for two calls.
+    # Sent to Rekognition, and the same in all Starts of one attempt: a token must not stand for two different calls.
     version_id: str | None = None
     newest_version_id: str | None = None  # of the same content, uploaded again
     attempt: int = 1
-    maybe_started: bool = False  # a Start of this attempt may have been accepted without our knowing
+    maybe_started: bool = False  # a Start of this attempt may have been accepted, and its answer lost
     # How often it was REJECTED for a fault that may be its own, when last, and in which scope; see blocking.py.
     suspicions: int = 0
     suspected_at: str | None = None
     suspected_in: str | None = None
     rekognition_job_id: str | None = None
     past_rekognition_job_ids: Sequence[str] = ()  # of earlier attempts
-    slot_freed_by: str | None = None  # the attempt of which Rekognition has said that it ended
+    slot_freed_by: str | None = None  # the attempt whose end Rekognition has reported
     slot_freed_at: str | None = None
     reason: str | None = None
     start_errors: int = 0
-    polls: int = 0  # how often Rekognition was asked about the running attempt
-    lease_owner: str | None = None  # the invocation that is collecting, and until when that holds
+    polls: int = 0  # how often Rekognition was polled about the running attempt
+    lease_owner: str | None = None  # the invocation that is collecting, and the end of its lease
     lease_until: str | None = None
     checkpoint: str | None = None
     result_key: str | None = None
@@ -72,12 +72,12 @@ class Job:
 
     @property
     def log_keys(self) -> dict[str, str]:
-        """What every log line about this job carries."""
+        """The fields of every log line about this job."""
         return {"job_id": self.job_id, "bucket": self.bucket, "key": self.key}
 
 
 def new_job(upload: "Upload", analysis: str, parameters: Mapping[str, Any], now: float) -> Job:
-    """The job that does `analysis` on `upload`: WAITING, at the end of the backlog."""
+    """A new job for `analysis` of `upload`: WAITING, at the end of the backlog."""
     job_id = analyses.job_id(upload.bucket, upload.key, upload.etag, analysis, parameters)
     last = position(now, job_id)
     return Job(
@@ -100,5 +100,5 @@ def new_job(upload: "Upload", analysis: str, parameters: Mapping[str, Any], now:
 
 
 def position(seconds: float, job_id: str) -> str:
-    """A position in the backlog: by time, and by id where two came in the same millisecond."""
+    """A position in the backlog: by time, then by id within one millisecond."""
     return f"{iso(seconds)}#{job_id[:8]}"

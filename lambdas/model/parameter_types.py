@@ -1,7 +1,7 @@
-"""What a parameter takes: small descriptions of values, with the bounds of Amazon Rekognition's service model.
+"""Types of parameters, with the bounds of Amazon Rekognition's service model.
 
-Each has ``takes`` (what would do, in words), ``read`` (a value as JSON gives it, checked, in the one form that equal
-values share) and ``parse`` (the same from the text of a tag). What won't do raises WrongAnalysis.
+Each has ``takes`` (a description of valid values), ``read`` (checks a JSON value and returns its canonical form) and
+``parse`` (the same for the text of a tag). An invalid value raises WrongAnalysis.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 
 class WrongAnalysis(ValueError):
-    """An analysis, or a parameter of one, that Rekognition doesn't have; the text says what would do."""
+    """An analysis, or a parameter of one, that Rekognition doesn't have; the text lists what is accepted."""
 
 
 class Value(Protocol):
@@ -20,7 +20,7 @@ class Value(Protocol):
 
     @property
     def takes(self) -> str:
-        """What would do, in words that follow "it takes"."""
+        """A description of valid values, which follows "it takes"."""
 
     def read(self, name: str, value: Any) -> Any:
         """`value`, checked and in its one form. `name` is for the sentence of a refusal."""
@@ -78,7 +78,7 @@ class Number:
         return int(value) if value == int(value) else value
 
     def _within(self, value: float) -> bool:
-        # Infinity and NaN are no JSON, and no bound would keep them out everywhere.
+        # Infinity and NaN are not JSON, and not every number has bounds to exclude them.
         return (
             abs(value) < 1e9
             and (self.least is None or value >= self.least)

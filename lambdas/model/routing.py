@@ -7,8 +7,8 @@ An uploader says it in the object's metadata (``x-amz-meta-analyses``) or in its
     segment-detection:SegmentTypes=SHOT+TECHNICAL_CUE:Filters.ShotFilter.MinSegmentConfidence=60
     none
 
-Words, parameters after colons, members by dots, lists by plus signs: all of it fits the alphabet that S3 lets tags
-have. Metadata may say the same as JSON, ``{"label-detection": {"MinConfidence": 80}}``.
+Analyses are separated by blanks, parameters follow after colons, members after dots, list items after plus signs: all
+of that is in the alphabet of S3's tags. Metadata may also be JSON, ``{"label-detection": {"MinConfidence": 80}}``.
 """
 
 import json
@@ -31,7 +31,7 @@ Choice = Mapping[str, Mapping[str, Any]]
 
 
 class WrongChoice(Exception):
-    """What an uploader asked for can't be done; the text says what is allowed. Carries what they asked for."""
+    """An uploader's choice is invalid; the text says what is allowed. Carries the choice."""
 
     def __init__(self, given: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -40,7 +40,7 @@ class WrongChoice(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What is done with uploads whose key begins so. No analyses: nothing is."""
+    """The analyses of uploads under a prefix. None: such uploads are ignored."""
 
     prefix: str
     analyses: Choice
@@ -48,11 +48,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an operator decided.
+    """The operator's settings.
 
     Attributes:
-        analyses: what is done with an upload when nobody says otherwise.
-        routes: what is done under certain prefixes instead.
+        analyses: the default.
+        routes: the analyses under certain prefixes instead.
         uploads: where an uploader may choose: ``metadata``, ``tags``, ``both`` (metadata first) or ``none``.
         allowed: the analyses an uploader may choose from.
     """
@@ -81,15 +81,15 @@ class Rules:
         return any(choice.get(analysis, {}).get("CollectionId") == parameters["CollectionId"] for choice in choices)
 
     def for_key(self, key: str) -> Choice:
-        """What is done with an upload under `key` whose uploader doesn't say."""
+        """The analyses of an upload under `key` without a choice of its uploader."""
         routes = [route for route in self.routes if key.startswith(route.prefix)]
         return max(routes, key=lambda route: len(route.prefix)).analyses if routes else self.analyses
 
     def for_words(self, where: str, text: str) -> Choice:
-        """What an uploader's `text` asks for.
+        """Parse an uploader's choice.
 
         Raises:
-            WrongChoice: it asks for something that doesn't exist, won't do, or isn't allowed.
+            WrongChoice: it names something that doesn't exist, is invalid, or isn't allowed.
         """
         says = f"its {where} says {NAME}: {text[:300]!r}, but"
         allowed = f"(allowed here: {', '.join(self.allowed)})"
@@ -104,10 +104,10 @@ class Rules:
 
 
 def understood(text: str) -> Choice:
-    """The choice that `text` words, checked and with defaults filled in; empty for ``none``.
+    """Parse a choice, check it and fill in defaults; empty for ``none``.
 
     Raises:
-        WrongAnalysis: it can't be understood, or asks for something Rekognition doesn't have.
+        WrongAnalysis: it is malformed, or names something that Rekognition doesn't have.
     """
     if text.lstrip().startswith("{"):
         try:

@@ -282,4 +282,4 @@ def test_before_the_deploy_what_may_not_be_looked_at_is_said_with_the_command(
         (one.verdict, one.text) for one in found
     ]
     assert found[-1].verdict == "note"
-    assert "could not be looked at" in found[-1].text
+    assert "checks that could not be made" in found[-1].text
