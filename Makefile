@@ -5,8 +5,11 @@ SHELL = /bin/sh
   screenshots
 
 LOCALCLOUD = .venv/bin/python -m localcloud
-QUICK = tests/lambdas tests/tools tests/stacks/test_settings.py tests/test_documentation.py tests/cli/test_help.py \
-  tests/cli/test_terminal.py tests/cli/test_hostile_names.py
+# What starts no process: the functions' tests on the fast fake of AWS, and those that read files.
+QUICK_FUNCTIONS = tests/lambdas tests/test_stored_names.py --ignore tests/lambdas/test_least_boto3.py \
+  --deselect tests/test_stored_names.py::test_outputs_are_frozen
+QUICK_OTHERS = tests/tools/test_pins.py tests/tools/test_workflow.py tests/stacks/test_settings.py \
+  tests/test_documentation.py tests/cli/test_help.py tests/cli/test_terminal.py tests/cli/test_hostile_names.py
 # Node.js may be there (tools/setup), and `cdk` runs `python3 app.py`.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -54,7 +57,8 @@ quick: setup ## Style, types and the tests that start no server or browser: befo
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports --no-cache --no-logo >/dev/null || .venv/bin/lint-imports --no-cache --no-logo
 	@.venv/bin/mypy & types=$$!; \
-	  .venv/bin/python -m pytest -q -n auto $(QUICK); tests=$$?; \
+	  WORLD=fast .venv/bin/python -m pytest -q -n auto $(QUICK_FUNCTIONS) && \
+	  .venv/bin/python -m pytest -q -n auto $(QUICK_OTHERS); tests=$$?; \
 	  wait $$types && exit $$tests
 
 check: setup ## Everything that must hold: style, types, and all tests, end to end (what CI runs)

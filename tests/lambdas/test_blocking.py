@@ -421,16 +421,28 @@ class TestTroubleOfSomeObjects:
         assert sum(world.calls["StartFaceDetection"].values()) <= 1 + 4
         assert set(states(world)) == {"WAITING"}
 
-    def test_an_archived_object_is_rejected_before_its_start(self, on_moto: World) -> None:
-        world = on_moto
-        world.s3.put_object(Bucket="videos", Key="old.mp4", Body=b"a video", StorageClass="GLACIER")
-        record = world.upload("old.mp4")
-        world.s3.put_object(Bucket="videos", Key="old.mp4", Body=b"a video", StorageClass="GLACIER")
+    @pytest.mark.parametrize(
+        ("restore", "state"),
+        [("", "REJECTED"), ('ongoing-request="true"', "REJECTED"), ('ongoing-request="false"', "RUNNING")],
+    )
+    def test_an_archived_object_is_rejected_before_its_start_unless_it_is_restored(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, restore: str, state: str
+    ) -> None:
+        from lambdas import wiring
 
-        world.hear(record)
+        s3 = wiring.client("s3")
+        carry_out = s3._make_api_call
+        archived = {"StorageClass": "GLACIER", **({"Restore": restore} if restore else {})}
+        monkeypatch.setattr(
+            s3,
+            "_make_api_call",
+            lambda operation, params: carry_out(operation, params) | (archived if operation == "HeadObject" else {}),
+        )
 
-        assert world.job("old.mp4")["state"] == "REJECTED"
-        assert "archived (GLACIER): restore it" in world.job("old.mp4")["reason"]
+        world.drop("old.mp4")
+
+        assert world.job("old.mp4")["state"] == state
+        assert ("archived (GLACIER): restore it" in world.job("old.mp4").get("reason", "")) == (state == "REJECTED")
 
     @staticmethod
     def line_up(world: World, prefix: str, count: int) -> None:

@@ -94,11 +94,11 @@ def test_a_success_without_a_block_changes_no_tolerance() -> None:
         (None, iso(NOW), False),
         (iso(NOW), None, False),
         (iso(NOW), iso(NOW + 1), True),
-        (iso(NOW), iso(NOW), False),
+        (iso(NOW), iso(NOW), True),
         (iso(NOW + 1), iso(NOW), False),
     ],
 )
-def test_a_suspicion_is_cleared_by_a_success_after_it(
+def test_a_suspicion_is_cleared_by_a_success_in_its_millisecond_or_after_it(
     suspected_at: str | None, succeeded_at: str | None, cleared: bool
 ) -> None:
     assert Scope(succeeded_at=succeeded_at).cleared_since(suspected_at) is cleared
