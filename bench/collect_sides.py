@@ -23,14 +23,14 @@ KEY = "six-hours.mp4"
 
 
 def clients() -> dict[str, Any]:
-    """The clients that the collecting function makes; the other sides make them too, so they count for nobody."""
+    """The clients that the collecting function makes; the other sides make them too, so their time is not measured."""
     patient = Config(retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=5, read_timeout=30)
     made = {name: boto3.client(name) for name in ("dynamodb", "sqs", "s3", "events")}
     return {**made, "starter": boto3.client("rekognition"), "rekognition": boto3.client("rekognition", config=patient)}
 
 
 def start() -> str:
-    """Start the job (untimed for nobody: it is one call for both sides)."""
+    """Start the job (untimed: it is one call on both sides)."""
     rekognition = boto3.client("rekognition")
     video: VideoTypeDef = {"S3Object": {"Bucket": "videos", "Name": KEY}}
     return str(rekognition.start_face_detection(Video=video, FaceAttributes="DEFAULT")["JobId"])

@@ -19,7 +19,7 @@ ROWS_PER_SECOND = 2.0  # a face in every sampled frame
 BYTES_PER_ROW = 550  # of document and compressed row together
 METRICS = 8  # that are sent in an hour in which jobs run
 # AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": five pollers begin, each waiting up to 20 s for a message.
-# Nobody documents how many stay at an idle queue; five is what people see on their bills.
+# AWS does not document how many pollers stay at an idle queue; bills show five.
 POLLERS, POLLS_PER_MINUTE, QUEUES = 5, 3, 2
 MINUTES = 30 * 24 * 60  # of a month
 IDLE_TICK = {"seconds": 0.040, "read_units": 2.5}  # the line's item, and three empty queries; see test_an_idle_tick

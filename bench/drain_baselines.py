@@ -82,7 +82,7 @@ class Baseline:
             self.platform.called("dynamodb", operation)
 
     def end(self, key: str) -> None:
-        """The video came to an end that somebody knows of."""
+        """The video's job ended, and the side has recorded it."""
         self.ended.add(key)
         self._last_end = self.simulation.now()
 

@@ -45,7 +45,7 @@ def work(load: list[Video]) -> float:
 def perfect_fifo(load: list[Video], order: list[str]) -> float:
     """Seconds until the last job ends when jobs start in that `order` of keys and every slot is refilled at once.
 
-    Longer than work ÷ slots, as in the end some slots have nothing left to do: what nobody can avoid who doesn't know
+    Longer than work ÷ slots, as in the end some slots have nothing left to do: unavoidable without knowing
     beforehand how long a video takes.
     """
     seconds = {video.key: video.seconds for video in load}

@@ -1,7 +1,7 @@
 """Virtual time for real code: many invocations at once, each in a thread, and only ever one of them running.
 
-Whoever sleeps hands the baton to whoever is due next, so an hour of waiting takes no time, calls of different
-invocations interleave as their latencies say, and the same seed gives the same run.
+A thread that sleeps hands the baton to the thread that is due next, so an hour of waiting takes no time, calls of
+different invocations interleave as their latencies say, and the same seed gives the same run.
 """
 
 import heapq
@@ -46,7 +46,7 @@ class Simulation:
         """Let `seconds` pass for the work that calls this; others go on meanwhile."""
         wake = self._now + seconds
         if not self._due or self._due[0][0] > wake:
-            self._now = wake  # nobody is due before: no need to hand the baton round
+            self._now = wake  # no other thread is due before: keep the baton
             return
         me = _current.worker
         self.at(wake, lambda: self._switch_to(me))
@@ -165,7 +165,7 @@ class _Worker:
             error: BaseException | None = None
             try:
                 work()
-            except BaseException as raised:  # to whoever runs the simulation
+            except BaseException as raised:  # raised again by the caller of the simulation
                 error = raised
             self._simulation.ended(self, error)
 

@@ -29,14 +29,14 @@ DIM = (139, 147, 160)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A sampled frame in which there is somebody."""
+    """A sampled frame with at least one face."""
 
     millis: int
     faces: Sequence[Mapping[str, Any]]
 
     @property
     def interest(self) -> float:
-        """Large faces that are surely faces."""
+        """Large faces with a high confidence."""
         boxes = ((face["BoundingBox"], face["Confidence"]) for face in self.faces)
         return sum(float(box["Width"] * box["Height"] * confidence) for box, confidence in boxes)
 
@@ -63,7 +63,7 @@ def spans(found: Sequence[Moment]) -> list[list[Moment]]:
 
 
 def representative(found: Sequence[Moment], most: int) -> list[Moment]:
-    """At most so many of them: the best of each span, so that everybody is seen, then whatever is far from those."""
+    """At most so many of them: the best of each span, so that every person is shown, then moments far from those."""
     if len(found) <= most:
         return list(found)
     best = [max(span, key=lambda moment: moment.interest) for span in spans(found)]

@@ -1,4 +1,4 @@
-"""The whole product on one machine, in half a minute: drop a video, see its faces.
+"""The whole product on one machine, in half a minute: upload a video, see its faces.
 
 Starts a local cloud of its own, deploys to it, uploads the video, follows the job to its end, draws what was found into
 `demo-output/`, and takes the cloud away again.
@@ -25,7 +25,7 @@ from lambdas.model.clock import Clock
 from lambdas.model.job import FINAL, Job
 from localcloud import ports
 from localcloud.cloud import CloudError, LocalCloud, failure
-from localcloud.progress import Board
+from localcloud.progress import Steps
 from localcloud.supervisor import CHECKOUT
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ FORGOTTEN = 60  # seconds after which an upload that has become no job means tha
 
 
 class NotAVideoError(Exception):
-    """What VIDEO names can't be tried; the message says why, in one line."""
+    """VIDEO is unusable; the message says why, in one line."""
 
 
 def run(video: Path | None) -> int:
@@ -51,21 +51,21 @@ def run(video: Path | None) -> int:
     except NotAVideoError as problem:
         print(problem, file=sys.stderr)
         return 2
-    with Board() as board:
-        with LocalCloud(progress=board.step) as cloud:
-            job = drop(cloud, board, path)
+    with Steps() as steps:
+        with LocalCloud(progress=steps.step) as cloud:
+            job = drop(cloud, steps, path)
             where = f"s3://{cloud.outputs['ResultsBucket']}/{job.result_key}"
             if job.state == "SUCCEEDED":
                 body = cloud.client("s3").get_object(Bucket=cloud.outputs["ResultsBucket"], Key=job.result_key)["Body"]
                 result = body.read()
         if job.state != "SUCCEEDED":
-            board.say(f"\nThe job ended as {job.state}: {job.reason}{advice(path)}")
+            steps.say(f"\nThe job ended as {job.state}: {job.reason}{advice(path)}")
             return 1
-        board.step("Draw")
+        steps.step("Draw")
         found = pictures.moments(json.loads(result)["Faces"])
-        drawn = draw(path, found, result, board)
+        drawn = draw(path, found, result, steps)
         write_report(OUTPUT / REPORT, path.name, {ANALYSIS: json.loads(result)}, facts=Facts.of([job]), file=path)
-        board.step("Draw", True)
+        steps.step("Draw", True)
     show(found, drawn, where)
     return 0
 
@@ -109,27 +109,27 @@ def advice(path: Path) -> str:
     return f"\nRekognition reads H.264, and this is {name}. It can be converted: ffmpeg -i IN -c:v libx264 OUT.mp4"
 
 
-def drop(cloud: LocalCloud, board: Board, path: Path) -> Job:
+def drop(cloud: LocalCloud, steps: Steps, path: Path) -> Job:
     """Upload the video, and follow its job to the end."""
     bucket, key = cloud.outputs["VideosBucket"], path.name
-    board.step("Upload")
+    steps.step("Upload")
     size, sent = path.stat().st_size, 0
 
     def count(more: int) -> None:
         nonlocal sent
         sent += more
-        board.advance("Upload", sent / size)
+        steps.advance("Upload", sent / size)
 
     cloud.client("s3").upload_file(str(path), bucket, key, Callback=count)
-    board.step("Upload", True)
+    steps.step("Upload", True)
 
     jobs = Jobs(cloud.client("dynamodb"), cloud.outputs["JobsTable"], Clock())
     uploaded = time.monotonic()
-    # A short job passes through its states faster than anybody can look; what was passed is shown as done.
+    # A short job may pass through a state between two reads; states before the current one are shown as done.
     stages = {"WAITING": "Start the job", "RUNNING": "Look for faces", "COLLECTING": "Collect the results"}
     order = list(stages.values())
     reached = 0
-    board.step(order[0])
+    steps.step(order[0])
     while True:
         if reason := failure(cloud.folder):
             raise CloudError(reason)
@@ -141,14 +141,14 @@ def drop(cloud: LocalCloud, board: Board, path: Path) -> Job:
         if job and ended and job.state != "SUCCEEDED":
             return job
         while reached < now:
-            board.step(order[reached], True)
+            steps.step(order[reached], True)
             reached += 1
             if reached < len(order):
-                board.step(order[reached])
+                steps.step(order[reached])
         if job and ended:
             return job
         if job and job.state == "RUNNING":
-            board.advance(stages["RUNNING"], progress(cloud, job))
+            steps.advance(stages["RUNNING"], progress(cloud, job))
         time.sleep(0.1)
 
 
@@ -158,7 +158,7 @@ def progress(cloud: LocalCloud, job: Job) -> float:
     return next((float(one["Progress"]) for one in known if one["JobId"] == job.rekognition_job_id), 0.0)
 
 
-def draw(path: Path, found: Sequence[Moment], result: bytes, board: Board) -> int:
+def draw(path: Path, found: Sequence[Moment], result: bytes, steps: Steps) -> int:
     """Fill demo-output/ with the result and its pictures; how many of these there are."""
     forget_last_time()
     OUTPUT.mkdir(exist_ok=True)
@@ -173,7 +173,7 @@ def draw(path: Path, found: Sequence[Moment], result: bytes, board: Board) -> in
         picture.save(folder / f"{number:04}-at-{moment.millis / 1000:.3f}s.jpg", quality=92)
         if moment.millis in on_sheet:
             cells.append((moment, frame))
-        board.advance("Draw", number / len(wanted))
+        steps.advance("Draw", number / len(wanted))
     if cells:
         left_out = f"; {len(cells)} of them are shown" if len(cells) < len(found) else ""
         subtitle = f"{len(found)} moments with a face in them (two a second are looked at){left_out}"

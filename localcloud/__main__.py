@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud import dev_cloud
 from localcloud.cloud import CloudError
-from localcloud.progress import Board
+from localcloud.progress import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,13 +71,13 @@ def run_up(options: argparse.Namespace) -> int:
         raise CloudError(
             f"{' '.join(endpoint_options)} is for the project's own endpoint; REKOGNITION_ENDPOINT is not."
         )
-    with Board() as board:
+    with Steps() as steps:
         cloud, was_running = dev_cloud.up(
             context=settings(options.context),
             rekognition_endpoint=options.rekognition_endpoint,
             endpoint_options=endpoint_options,
             port=options.port,
-            progress=board.step,
+            progress=steps.step,
         )
     folder = os.path.relpath(dev_cloud.FOLDER)
     print(f"The local cloud {'was running already and is up to date' if was_running else 'is up'}: ", end="")

@@ -1,7 +1,7 @@
 """The real CDK CLI, pinned in package.json, pointed at the local cloud.
 
-Synthesis is most of what a deployment takes, and its outcome depends on nothing but files: the last cloud assemblies
-are kept under `.build/` by the hash of all that can go into them.
+Synthesis takes most of a deployment's time, and its result depends only on files: `.build/` keeps the last cloud
+assemblies, by the hash of all files that can affect them.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localcloud import ports
-from localcloud.child_guard import Tether
+from localcloud.child_guard import ChildGuard
 from localcloud.supervisor import ACCOUNT, CHECKOUT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    Hold = Callable[[Tether], Tether]
+    Hold = Callable[[ChildGuard], ChildGuard]
 
 CLI = CHECKOUT / "node_modules/.bin/cdk"
 ASSEMBLIES = CHECKOUT / ".build/assemblies"
 KEPT = 8
 
-# What can't go into the assembly: arrows run from localcloud, cli and tests to stacks and lambdas, never back. Anything
-# that is not named here counts, also a folder that nobody has thought of yet.
+# What can't go into the assembly: arrows run from localcloud, cli and tests to stacks and lambdas, never back. All
+# other files count, also those in new folders.
 NOT_INPUT = {
     *("localcloud", "cli", "tests", "bench", "docs", "tools", "node_modules"),
     *("demo-output", "aws-smoke", "cdk.out"),
 }
 
 
-# What asks the results in AWS: the emulator knows no saved queries. Here DuckDB asks them (queries/laptop.py).
+# The stack of saved queries, which the emulator doesn't have. Here DuckDB runs them (queries/laptop.py).
 NOT_EMULATED = {"AWS::Athena::NamedQuery"}
 
 
@@ -59,7 +59,7 @@ def assembly(context: Mapping[str, str], folder: Path, hold: Hold) -> Path:
             env = _environment() | {"HOME": str(Path.home()), "TMPDIR": str(folder / "tmp")}
             _run(["synth", "--quiet", "-o", draft, *settings], env, CHECKOUT, folder / "logs/cdk-synth.log", hold)
             if _fingerprint(context) != fingerprint:
-                # Somebody was editing meanwhile, and nobody can tell which text went in: good for this once.
+                # A file changed during the synthesis, so its version is unknown: use the assembly, but don't keep it.
                 return Path(shutil.move(draft, folder / "tmp"))
             try:
                 draft.rename(kept)
@@ -83,7 +83,7 @@ def deploy(app: Path, aws: Mapping[str, str], folder: Path, hold: Hold) -> dict[
     """Deploy the assembly's stacks, as far as the emulator knows what is in them; the outputs of each, as
     `--outputs-file` writes them."""
     outputs = folder / "cdk-outputs.json"
-    # "direct" leaves the change set out, which nobody here would look at.
+    # "direct" deploys without a change set, which is of no use here.
     command: list[str | Path] = [
         "deploy",
         *_stacks(app),
@@ -114,13 +114,13 @@ def _stacks(app: Path) -> list[str]:
 
 def _run(arguments: Sequence[str | Path], env: Mapping[str, str], cwd: Path, log: Path, hold: Hold) -> None:
     command = [CLI, *arguments, "--no-notices", "--ci", "--no-color"]
-    with hold(Tether(command, env=env, cwd=cwd, log=log)) as running:
+    with hold(ChildGuard(command, env=env, cwd=cwd, log=log)) as running:
         if running.wait() != 0:
             raise CdkError(f"cdk {arguments[0]} failed:\n{ports.tail(log, 40)}")
 
 
 def _environment() -> dict[str, str]:
-    # Nothing of the user's: no profile, no region, no CDK_ variable may change what is built or where it goes.
+    # Without the user's profile, region and CDK_ variables, which could change what is built or where it goes.
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -171,6 +171,6 @@ def _forget_oldest() -> None:
     paths = sorted(ASSEMBLIES.iterdir(), key=age)
     drafts = [path for path in paths if path.name.startswith("draft-")]
     kept = [path for path in paths if path not in drafts]
-    # Drafts of more than an hour ago are of those who were killed.
+    # Drafts older than an hour are the remains of killed processes.
     for path in [*kept[KEPT:], *(draft for draft in drafts if age(draft) > 3600)]:
         shutil.rmtree(path, ignore_errors=True)

@@ -1,14 +1,14 @@
-"""Runs a command that must not outlive whoever started it.
+"""Runs a command that must not outlive the process that started it.
 
-    with Tether(["cdk", "deploy"], ...) as deploy:
+    with ChildGuard(["cdk", "deploy"], ...) as deploy:
         deploy.wait()
 
-Between the two stands this same file as a process of its own. It holds one end of a pipe; when the other end closes,
-because the starter was done, was interrupted, or was killed with SIGKILL and had no say in it, the command and every
-process it has started (its process group: the emulator's Lambda workers, Node under a shell script) are killed.
+This file also runs as a process between the two. It holds one end of a pipe. When the other end closes, because the
+starter has finished, was interrupted or was killed with SIGKILL, it kills the command and every process that this has
+started (its process group: the emulator's Lambda workers, Node under a shell script).
 
-It is told by a pipe and not by a process id because ids are reused, and not by Linux's death signals because
-those do not exist on macOS. Uses nothing but the standard library: it is started without site-packages, for speed.
+A pipe is used because process ids are reused, and because Linux's death signals do not exist on macOS. This file
+imports only the standard library: for speed, the process starts without site-packages.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Tether:
-    """A running command; the starter's end."""
+class ChildGuard:
+    """A running command, as its starter sees it."""
 
     def __init__(self, command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            # In a session of its own: Ctrl-C in the terminal reaches the starter alone, who then ends this in order.
+            # In a session of its own: Ctrl-C in the terminal reaches only the starter, which then stops this.
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", Path(__file__).resolve(), *command],
                 stdin=subprocess.PIPE,
@@ -51,10 +51,10 @@ class Tether:
         return self._process.wait()
 
     def stop(self) -> None:
-        """Kill the command and all its offspring, now. They have nothing to save."""
+        """Kill the command and all its children at once. They have nothing to save."""
         let_go(self._process)
 
-    def __enter__(self) -> Tether:
+    def __enter__(self) -> ChildGuard:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,7 +62,7 @@ class Tether:
 
 
 def let_go(process: subprocess.Popen[bytes]) -> None:
-    """Close the pipe that keeps the process, and see it end."""
+    """Close the pipe, and wait for the process to end."""
     if process.stdin:
         with contextlib.suppress(OSError):
             process.stdin.close()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from localcloud import cdk, folders, ports
-from localcloud.child_guard import Tether, let_go
+from localcloud.child_guard import ChildGuard, let_go
 from localcloud.supervisor import CHECKOUT, REGION
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ STEPS = ("Synthesize the stack", "Start the cloud", "Bootstrap", "Deploy")
 
 
 class CloudError(Exception):
-    """The local cloud can't be had; the message says why and what to do."""
+    """The local cloud is unavailable; the message says why and what to do."""
 
 
 class LocalCloud:
@@ -61,13 +61,13 @@ class LocalCloud:
         self._deploy = deploy
         self._progress = progress or (lambda _step, _done: None)
         self._supervisor: subprocess.Popen[bytes] | None = None
-        self._tethers: list[Tether] = []
+        self._guards: list[ChildGuard] = []
         self._closed = False
         self._state: dict[str, Any] = {}
 
     @property
     def env(self) -> dict[str, str]:
-        """What points any AWS client at this cloud."""
+        """The environment variables that point any AWS client at this cloud."""
         return {
             "AWS_ENDPOINT_URL": str(self._state["aws_endpoint"]),
             "AWS_ACCESS_KEY_ID": "test",
@@ -103,7 +103,7 @@ class LocalCloud:
         return make(service, endpoint_url=self.env["AWS_ENDPOINT_URL"], config=config, **options)
 
     def logs(self, lines: int = 40) -> str:
-        """The last lines of everything that writes: emulator, endpoint, CDK."""
+        """The last lines of all logs: emulator, endpoint, CDK."""
         parts = sorted((self.folder / "logs").glob("*.log"))
         return "\n".join(f"--- {path.name}\n{ports.tail(path, lines)}" for path in parts)
 
@@ -127,7 +127,7 @@ class LocalCloud:
         return [
             int(pid)
             for pid, _, command in (line.strip().partition(" ") for line in listing.splitlines())
-            if prefix in command and function in command.split(prefix, 1)[1] and "tether" not in command
+            if prefix in command and function in command.split(prefix, 1)[1] and "child_guard" not in command
         ]
 
     @contextlib.contextmanager
@@ -160,7 +160,7 @@ class LocalCloud:
         with ThreadPoolExecutor(1) as pool:
             try:
                 self._run_supervisor()
-                # The two long parts need nothing of each other: building the app, and a cloud to put it into.
+                # The two long parts run in parallel: building the app, and starting the emulator.
                 assembly = pool.submit(self._synthesize) if self._deploy else None
                 self._wait_for_cloud()
                 if assembly:
@@ -187,7 +187,7 @@ class LocalCloud:
         return next(found for name, found in stacks.items() if name not in self.stacks and "VideosBucket" in found)
 
     def attach(self) -> None:
-        """Take part in a cloud that somebody else has started, in this folder."""
+        """Use a cloud that another process has started in this folder."""
         self._state = json.loads((self.folder / "cloud.json").read_text())
 
     def detach(self) -> None:
@@ -199,8 +199,8 @@ class LocalCloud:
 
     def close(self) -> None:
         self._closed = True
-        for tether in self._tethers:
-            tether.stop()
+        for guard in self._guards:
+            guard.stop()
         if self._supervisor:
             let_go(self._supervisor)
             self._supervisor = None
@@ -210,7 +210,7 @@ class LocalCloud:
         command += ["--endpoint-options", json.dumps(self._endpoint_options)]
         if self._rekognition_endpoint:
             command += ["--rekognition-endpoint", self._rekognition_endpoint]
-        # In a session of its own: Ctrl-C is this process's business, and the supervisor hears of it by the pipe.
+        # In a session of its own: this process handles Ctrl-C, and the supervisor notices by the pipe.
         self._supervisor = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -240,11 +240,11 @@ class LocalCloud:
         with self._step("Deploy"):
             return cdk.deploy(assembly, self.env, self.folder, self._hold)
 
-    def _hold(self, tether: Tether) -> Tether:
-        self._tethers.append(tether)
+    def _hold(self, guard: ChildGuard) -> ChildGuard:
+        self._guards.append(guard)
         if self._closed:
-            tether.stop()
-        return tether
+            guard.stop()
+        return guard
 
     @contextlib.contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -260,7 +260,7 @@ def require_tools() -> None:
 
 
 def failure(folder: Path) -> str:
-    """Why the cloud in this folder is up no more, if so."""
+    """Why the cloud in this folder has stopped; empty if it runs."""
     path = folder / "failed"
     return path.read_text() if path.exists() else ""
 

@@ -1,6 +1,6 @@
 """The one local cloud of this checkout: `make cloud` leaves it running, `make cloud-stop` ends it.
 
-It lives in `.localcloud/`: beside its own files (see `supervisor.py`), `env` points any AWS client at it, and
+Its folder is `.localcloud/`: beside its own files (see `supervisor.py`), `env` points any AWS client at it, and
 `outputs.json` is what `cdk deploy --outputs-file` has written.
 """
 
@@ -43,7 +43,7 @@ def up(
     port: int,
     progress: Progress,
 ) -> tuple[LocalCloud, bool]:
-    """The checkout's cloud, running what the checkout says now; and whether it was running before."""
+    """The checkout's cloud, up to date with the checkout; and whether it was running before."""
     if rekognition_endpoint:
         rekognition_endpoint = checked_url(rekognition_endpoint)
     if folders.alive(FOLDER) and not (reason := failure(FOLDER)):
@@ -72,7 +72,7 @@ def up(
 
 
 def down() -> bool:
-    """End it; False if there was none. What a killed one has left is cleared away."""
+    """Stop it; False if there was none. Removes the remains of a killed one."""
     pid = folders.owner(FOLDER)
     if pid is None:
         folders.clear(FOLDER)

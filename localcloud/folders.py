@@ -1,7 +1,7 @@
-"""A local cloud lives in one folder, and whoever holds the folder's lock is alive.
+"""Each local cloud has a folder, and its process holds the folder's lock while it is alive.
 
-The lock belongs to the process and goes with it, however it ends. So a folder whose lock can be had is what a killed
-cloud left behind, and may be swept.
+The operating system releases the lock when the process ends for any reason. So an unlocked folder is the remains of a
+killed cloud, and may be removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = "rekognition-batch-cloud-"
-YOUNG = 10  # seconds in which a folder may exist without its owner having got to the lock
+YOUNG = 10  # seconds in which a new folder may not be locked yet
 
 
 class InUseError(Exception):
@@ -28,13 +28,13 @@ class InUseError(Exception):
 
 
 def fresh() -> Path:
-    """A path, not yet made, for a cloud that nobody will look for by name."""
+    """A new path for an unnamed cloud; the folder is not created yet."""
     return Path(tempfile.gettempdir()).resolve() / f"{PREFIX}{secrets.token_hex(5)}"
 
 
 @contextlib.contextmanager
 def owned(folder: Path) -> Iterator[Path]:
-    """Hold the folder, empty at first; it is gone afterwards."""
+    """Create, lock and finally remove the folder."""
     descriptor = _lock(folder)
     if descriptor is None:
         raise InUseError(f"{folder} is in use.")
@@ -47,13 +47,13 @@ def owned(folder: Path) -> Iterator[Path]:
 
 
 def alive(folder: Path) -> bool:
-    """Whether somebody holds the folder."""
+    """Whether a process holds the folder."""
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR)
     except OSError:
         return False
     try:
-        # Shared, so that two who ask don't take each other for the owner.
+        # A shared lock, so that two callers don't take each other for the owner.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -80,7 +80,7 @@ def sweep() -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove what a killed cloud has left in this very folder; nothing if it lives."""
+    """Remove what a killed cloud has left in this very folder; nothing if the cloud is alive."""
     if folder.exists():
         with contextlib.suppress(InUseError), owned(folder):
             pass
@@ -99,7 +99,7 @@ def _lock(folder: Path) -> int | None:
         except BlockingIOError:
             os.close(descriptor)
             refusals += 1
-            if refusals == 5:  # whoever only asks holds it for an instant
+            if refusals == 5:  # `alive` in another process holds the lock for an instant
                 return None
             time.sleep(0.05)
             continue
@@ -123,7 +123,8 @@ def _empty(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """By its owner only. The lock goes last, so nobody takes the folder for free while it is being emptied."""
+    """Remove the folder; only for its owner. The lock is removed last, so no other process takes a half-emptied
+    folder."""
     with contextlib.suppress(OSError):
         _empty(folder)
         (folder / "lock").unlink(missing_ok=True)

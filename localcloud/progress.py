@@ -1,4 +1,4 @@
-"""Shows what is going on: a line and a bar per step in a terminal, plain lines anywhere else. Always on stderr."""
+"""Shows the progress of steps: a line and a bar per step in a terminal, plain lines anywhere else. Always on stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
 
-class Board:
+class Steps:
     """Steps begin, advance and are done; some overlap."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Board:
             console=self.console,
         )
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> Steps:
         if self.console.is_terminal:
             self._bars.start()
         return self
@@ -38,7 +38,7 @@ class Board:
     def __exit__(self, *_: object) -> None:
         if self.console.is_terminal:
             for task in self._bars.tasks:
-                if not task.finished:  # interrupted or failed: a bar that still runs would be a lie
+                if not task.finished:  # interrupted or failed: no bar may go on moving
                     self._bars.update(task.id, visible=False)
             self._bars.stop()
 

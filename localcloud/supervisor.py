@@ -4,7 +4,7 @@
 
 It ends, and takes all of it along, when its standard input closes (so also when its starter is killed) or when it gets
 a signal. `detach` on standard input loosens it from its starter: then only a signal ends it. If it is itself killed
-with SIGKILL, its tethers kill the processes; the folder stays, unlocked, for the next start to sweep.
+with SIGKILL, its guards kill the processes; the folder stays, unlocked, for the next start to sweep.
 
 In the folder, for the starter to read: `cloud.json` when all is up, `failed` with the reason when something went wrong,
 and `logs/`. `lock` is held as long as the cloud lives.
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud import folders, ports
-from localcloud.child_guard import Tether
+from localcloud.child_guard import ChildGuard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Supervisor:
         self.port = port
         self.rekognition_endpoint = rekognition_endpoint
         self.options = list(options)
-        self.tethers: dict[str, Tether] = {}
+        self.guards: dict[str, ChildGuard] = {}
         self.end: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def run(self) -> None:
@@ -79,12 +79,12 @@ class Supervisor:
         url_file = self.folder / "rekognition-url"
         if self.rekognition_endpoint:
             ports.write(url_file, self.rekognition_endpoint)
-        # A free port is found by asking for one and letting it go again; somebody else may be faster.
+        # A free port is found by opening and closing one; another process may take it in between.
         attempts = 1 if self.port else 5
         for attempt in range(attempts):
             port = self.port or ports.free_port()
             self._start_emulator(port, url_file)
-            if not self.rekognition_endpoint and "endpoint" not in self.tethers:
+            if not self.rekognition_endpoint and "endpoint" not in self.guards:
                 self._start_endpoint(port, url_file)
             try:
                 self._wait(lambda port=port: ports.answers(f"http://127.0.0.1:{port}/_ministack/health"))
@@ -119,7 +119,7 @@ class Supervisor:
             "IOT_MTLS_ENABLED": "0",  # these two open ports of their own
             "SFTP_ENABLED": "0",
         }
-        self.tethers["emulator"] = Tether(command, env=env, cwd=self.folder, log=self.folder / "logs/emulator.log")
+        self.guards["emulator"] = ChildGuard(command, env=env, cwd=self.folder, log=self.folder / "logs/emulator.log")
 
     def _start_endpoint(self, port: int, url_file: Path) -> None:
         aws = f"http://127.0.0.1:{port}"
@@ -127,7 +127,7 @@ class Supervisor:
         command += ["--url-file", str(url_file), *self.options]
         env = self._environment() | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "PYTHONPATH": str(CHECKOUT)}
         env["REKOGNITION_LOCAL_INSTALL_COMMAND"] = "make extras EXTRAS={extra}"  # for messages
-        self.tethers["endpoint"] = Tether(command, env=env, cwd=self.folder, log=self.folder / "logs/endpoint.log")
+        self.guards["endpoint"] = ChildGuard(command, env=env, cwd=self.folder, log=self.folder / "logs/endpoint.log")
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name in ("PATH", "LANG") if (value := os.environ.get(name))}
@@ -149,14 +149,14 @@ class Supervisor:
                 raise Ended
 
     def _check_children(self) -> None:
-        for name, tether in self.tethers.items():
-            if (status := tether.poll()) is not None:
-                raise Failed(f"The {name} ended by itself (status {status}):\n{ports.tail(tether.log)}")
+        for name, guard in self.guards.items():
+            if (status := guard.poll()) is not None:
+                raise Failed(f"The {name} ended by itself (status {status}):\n{ports.tail(guard.log)}")
 
     def _stop_children(self) -> None:
-        for tether in self.tethers.values():
-            tether.stop()
-        self.tethers.clear()
+        for guard in self.guards.values():
+            guard.stop()
+        self.guards.clear()
 
 
 class Failed(Exception):

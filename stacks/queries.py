@@ -12,7 +12,7 @@ from queries.columns import ANALYSIS, DATE, TABLES, Table, glue_type
 from queries.saved import saved
 from stacks.settings import Settings
 
-# Athena takes each day of a range for a partition without looking: a day before anybody's first upload.
+# Athena assumes a partition for each day of the range: the range begins before the first possible upload.
 FIRST_DAY = "2025-01-01"
 
 PROJECTIONS: Mapping[str, Mapping[str, str]] = {

@@ -211,7 +211,7 @@ class Settings:
 
     @property
     def analyses_in_use(self) -> list[Analysis]:
-        """The analyses that may come to be done, by anybody's choice."""
+        """The analyses that the operator or an uploader may choose."""
         names = {name for choice in self.choices for name in choice} | set(self.uploaders_choose_from)
         return [analysis for name, analysis in CATALOGUE.items() if name in names]
 

@@ -43,7 +43,7 @@ def results_bucket(scope: Construct, id: str, *, settings: Settings, key: kms.IK
 
 
 def jobs_table(scope: Construct, id: str, *, settings: Settings, key: kms.IKey | None) -> dynamodb.Table:
-    """The table of jobs, with an index by state (which is the line) and one by video."""
+    """The table of jobs, with an index by state (the backlog is in it) and one by video."""
     table = dynamodb.Table(
         scope,
         id,

@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nobody_but_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fake credentials, no configuration of the user's, and sockets that reach 127.0.0.1 only."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_REKOGNITION"):
         monkeypatch.delenv(name, raising=False)

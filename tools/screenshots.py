@@ -52,7 +52,7 @@ def looked_at() -> dict[str, dict[str, Any]]:
 
 
 def take(page: Page, name: str) -> None:
-    """A picture of the window, in as few colours as nobody misses."""
+    """A picture of the window, with a reduced palette."""
     page.wait_for_timeout(400)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     path = PICTURES / f"{name}.png"

@@ -4,7 +4,7 @@
 
 Two public-domain portraits, taken out of the wheels that carry them (README.md says whose they are): one person for
 two seconds, both for two, black for one, the other for two. 640×360, 30000/1001 frames a second, H.264. A tool for
-whoever changes the clip; nothing runs it otherwise.
+to change the clip; nothing else runs it.
 """
 
 from __future__ import annotations

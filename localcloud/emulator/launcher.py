@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with the seven things that this project needs and it lacks.
+"""Starts ministack, the AWS emulator, with seven additions that this project needs.
 
 Run by the interpreter of `.venv-emulator`, which is also the one that Lambda code then runs on:
 
@@ -15,7 +15,7 @@ Run by the interpreter of `.venv-emulator`, which is also the one that Lambda co
    policy that names a service lets root through; but a condition on `aws:SourceAccount` (our publisher role's) never
    held.
 4. **A batch is allowed by the permission for one.** On AWS there is no `sqs:SendMessageBatch` to grant:
-   `sqs:SendMessage` covers it. Here the batch was denied to whoever had what AWS wants.
+   `sqs:SendMessage` covers it. The emulator denied the batch in spite of that permission.
 5. **Nothing needs to empty a bucket** before it is deleted with its stack: the emulator deletes full ones. CDK's
    resource that would (`retain_data=false` brings it) is a Node function whose SDK is not here, and a deployment
    waited an hour for its answer.

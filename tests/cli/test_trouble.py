@@ -16,12 +16,12 @@ from tests.fake_aws import World
 
 
 @pytest.fixture
-def nobody_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
 
 
-def test_without_credentials_one_is_told_where_they_come_from(nobody_is_signed_in: None, capfd: Any) -> None:
+def test_without_credentials_one_is_told_where_they_come_from(without_credentials: None, capfd: Any) -> None:
     assert run(["status", "--region", "us-east-1"]) == 4
 
     out, err = capfd.readouterr()

@@ -59,7 +59,7 @@ class Typist:
         return self.deployed.wait(look, f"{keys} to end")
 
     def aws(self, command: str) -> None:
-        """Run a mending command, as it was printed."""
+        """Run a printed command that fixes a finding."""
         words = shlex.split(command)
         assert words[0] == "aws"
         done = subprocess.run([str(AWS), *words[1:]], env=self.environment, capture_output=True, text=True, timeout=60)
@@ -289,7 +289,7 @@ def disable_a_mapping(deployed: Deployed) -> None:
 
 
 def silence_uploads(deployed: Deployed) -> None:
-    """All but EventBridge, which somebody else listens to."""
+    """All but EventBridge, which has other listeners."""
     theirs = {"EventBridgeConfiguration": {}}
     deployed.s3.put_bucket_notification_configuration(Bucket=deployed.videos, NotificationConfiguration=theirs)
 

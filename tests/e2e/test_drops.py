@@ -167,7 +167,7 @@ def test_the_same_object_again_and_its_event_three_times_is_no_second_job(droppe
     for _ in range(3):
         dropped.sqs.send_message(QueueUrl=dropped.queue("Uploads"), MessageBody=json.dumps({"Records": [record]}))
     dropped.s3.put_object(Bucket=dropped.videos, Key="small.mp4", Body=CLIP.read_bytes())
-    dropped.wait(lambda: dropped.jobs("small.mp4")[0].get("uploaded_again_at"), "the second upload to be heard of")
+    dropped.wait(lambda: dropped.jobs("small.mp4")[0].get("uploaded_again_at"), "the second upload to be noted")
     dropped.wait(lambda: dropped.waiting_in("Uploads") == 0, "the uploads queue to be empty")
 
     assert dropped.job("small.mp4")["state"] == "SUCCEEDED"
@@ -215,7 +215,7 @@ def test_an_object_deleted_before_its_start_is_rejected_with_the_reason(dropped:
     dropped.s3.delete_object(Bucket=dropped.videos, Key="gone.mp4")
     dropped.table.pause(False)
 
-    dropped.drop("after.mp4", CLIP)  # whoever comes next starts who waits first
+    dropped.drop("after.mp4", CLIP)  # the next upload starts the job that waits first
 
     assert dropped.job("gone.mp4")["state"] == "REJECTED"
     assert dropped.job("gone.mp4")["reason"] == "the object was deleted before its analysis could start"

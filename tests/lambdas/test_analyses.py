@@ -178,7 +178,7 @@ def test_a_job_id_depends_on_content_analysis_and_parameters() -> None:
 
 
 def test_the_id_of_a_face_detection_job_is_what_it_always_was() -> None:
-    """Jobs that were paid for are known by it; whoever changes it has every video paid for again."""
+    """Paid jobs are known by this id; a change of it would have every video paid for again."""
     [(name, parameters)] = chosen({"face-detection": {}}).items()
 
     assert job_id("videos", "a.mp4", "etag", name, parameters) == (

@@ -53,7 +53,7 @@ def test_a_cloud_stays_takes_videos_is_brought_up_to_date_and_goes(folder, up, s
     assert not was_running
     assert folders.alive(folder)
 
-    # What it leaves is enough for somebody who has AWS configured for something else.
+    # The rest is enough for a user whose AWS configuration is for another account.
     found = json.loads((folder / "outputs.json").read_text())["RekognitionBatch"]
     assert {"VideosBucket", "ResultsBucket", "JobsTable"} <= set(found)
     misled = {"AWS_PROFILE": "elsewhere", "AWS_SESSION_TOKEN": "t", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}

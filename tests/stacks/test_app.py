@@ -33,7 +33,7 @@ def synth(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[subpr
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "HTTPS_PROXY": "http://127.0.0.1:9",  # whoever wants the network meets a closed door
+            "HTTPS_PROXY": "http://127.0.0.1:9",  # a use of the network fails
         }
         command = [str(CDK), "synth", "--quiet", "--no-notices", "-o", str(out), *options]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)

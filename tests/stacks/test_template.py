@@ -16,7 +16,7 @@ from lambdas import settings as functions_settings
 from stacks.encryption import RekognitionBatchKey
 from tests.fake_aws import TABLE
 
-# What holds data or work. A changed id replaces the resource: whoever deploys loses it, or is left with two.
+# What holds data or work. A changed id replaces the resource: a deploy loses it, or leaves two.
 LOGICAL_IDS = {
     "Videos88AE8DA0": "AWS::S3::Bucket",
     "Results25575328": "AWS::S3::Bucket",

@@ -1,4 +1,4 @@
-// What both pages share. Text from outside reaches the page through textContent and attributes alone.
+// Code of both pages. Text from outside enters the page only through textContent and attributes.
 
 const $ = (id) => document.getElementById(id);
 
@@ -46,7 +46,7 @@ const theme = {
   dark: () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark",
   set(name) {
     document.documentElement.dataset.theme = name;
-    try { localStorage.setItem("theme", name); } catch { /* a page from disk may not remember anything */ }
+    try { localStorage.setItem("theme", name); } catch { /* browsers may deny storage to a page from disk */ }
     for (const listener of theme.listeners) listener();
   },
   toggle: () => theme.set(theme.dark() ? "light" : "dark"),
@@ -59,7 +59,7 @@ const theme = {
   },
 };
 
-/** Run `work` once before the next picture, however often it is asked for. */
+/** Run `work` once before the next frame, however often it is requested. */
 function onceAFrame(work) {
   let asked = false;
   return () => {

@@ -20,7 +20,7 @@ class Rows {
     const boxes = column(packed.boxes);
     this.boxAt = new Uint32Array(this.count + 1);
     for (let row = 0; row < this.count; row += 1) this.boxAt[row + 1] = this.boxAt[row] + boxes[row];
-    // Until when a row holds: as long as it says, or until the next frame that was looked at.
+    // The end of a row: its own, or the next sampled frame.
     this.end = new Uint32Array(this.count);
     for (let row = 0; row < this.count; row += 1) this.end[row] = this.at[row] + kinds[this.kind[row]].step;
     this.longest = Math.max(500, ...kinds.map((kind) => kind.step));

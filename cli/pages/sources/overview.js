@@ -1,9 +1,9 @@
-// The page for all of it: drop, watch, open.
+// The page of all videos: drop, follow, open a report.
 
 theme.begin();
 const { name, extensions } = JSON.parse($("data").textContent);
 const AT_ONCE = 2; // uploads
-const DONE_SHOWN = 4000; // ms that a finished upload stays in sight
+const DONE_SHOWN = 4000; // ms that a finished upload stays visible
 const NAMES = { WAITING: "in line", RUNNING: "running", COLLECTING: "collecting", SUCCEEDED: "done", FAILED: "failed", REJECTED: "refused" };
 
 $("name").textContent = name;
@@ -13,7 +13,7 @@ $("files").accept = extensions.join(",");
 // ---- the list ----
 
 const shown = { search: "", state: "" };
-let known = new Map(); // key → state, to say what has changed
+let known = new Map(); // key → state, to announce changes
 let timer = null;
 let asked = 0;
 
@@ -32,7 +32,7 @@ async function look() {
     next = running + waiting + collecting || uploads.length ? 1500 : 6000;
   } catch (problem) {
     if (mine !== asked) return;
-    trouble(problem instanceof TypeError ? "The server has gone: it ends with the command that started it." : problem.message);
+    trouble(problem instanceof TypeError ? "The server has stopped. To start it again, type: rekognition-batch open" : problem.message);
   }
   if (mine === asked) timer = setTimeout(look, document.hidden ? 30_000 : next);
 }
@@ -53,7 +53,7 @@ function draw({ backlog, all, counts, matching, videos }) {
     chip.setAttribute("aria-pressed", String(shown.state === state));
     put(chip.lastChild, count(state ? counts[state] ?? 0 : total));
   });
-  const items = videos.length ? videos : [{ empty: all ? "No video matches." : "Nothing here yet. Drop a video, and watch what becomes of it." }];
+  const items = videos.length ? videos : [{ empty: all ? "No video matches." : "Nothing here yet. Drop a video to begin." }];
   keep($("videos"), items, (video) => video.key ?? "\0empty", () => el("li"), drawVideo);
   $("more").textContent = matching > videos.length ? `The newest ${count(videos.length)} of ${count(matching)}; the search finds the others.` : "";
   for (const video of videos) {
@@ -144,7 +144,7 @@ document.addEventListener("keydown", (event) => {
 
 // ---- uploads ----
 
-const uploads = []; // what waits or runs
+const uploads = []; // waiting and running uploads
 function add(file, path) {
   const folder = $("folder").value.trim().replace(/^\/+|\/+$/g, "");
   const key = (folder ? `${folder}/` : "") + path;
@@ -156,7 +156,7 @@ function add(file, path) {
   $("uploads").prepend(item);
   const upload = { file, key, item, bar, words, running: false, replace: false };
   if (!extensions.some((extension) => key.toLowerCase().endsWith(extension))) {
-    end(upload, `is not taken for a video: only ${extensions.join(" and ")} are`, true);
+    end(upload, `is not a video: only ${extensions.join(" and ")} files are accepted`, true);
     return;
   }
   uploads.push(upload);
@@ -174,7 +174,7 @@ function next() {
 function send(upload) {
   upload.running = true;
   const { file, key, bar, words } = upload;
-  const request = new XMLHttpRequest(); // fetch tells nothing of how far it has got
+  const request = new XMLHttpRequest(); // fetch reports no progress of an upload
   request.open("PUT", `/api/upload?${new URLSearchParams({ key, ...(upload.replace ? { replace: "1" } : {}) })}`);
   request.upload.addEventListener("progress", (event) => {
     bar.value = event.total ? event.loaded / event.total : 0;
@@ -186,7 +186,7 @@ function send(upload) {
     if (request.status === 201) end(upload, "is there");
     else end(upload, problem, true, request.status === 409);
   });
-  request.addEventListener("error", () => end(upload, "The connection broke off.", true));
+  request.addEventListener("error", () => end(upload, "The connection was lost.", true));
   request.send(file);
 }
 
@@ -246,7 +246,7 @@ async function filesOf(transfer) {
 const drop = $("drop");
 let inside = 0;
 const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-// The whole window takes them: who misses the field must not leave the page for the video.
+// The whole window accepts drops: a drop beside the field must not make the browser open the video.
 window.addEventListener("dragenter", (event) => { if (carries(event)) { inside += 1; drop.classList.add("over"); } });
 window.addEventListener("dragleave", (event) => { if (carries(event) && --inside <= 0) { inside = 0; drop.classList.remove("over"); } });
 window.addEventListener("dragover", (event) => { if (carries(event)) event.preventDefault(); });

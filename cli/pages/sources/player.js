@@ -1,4 +1,4 @@
-// One clock for the page: the video's, or where there is no video one that runs without.
+// The page's clock: the video's, or one of its own if there is no video.
 
 class Player extends EventTarget {
   constructor(video, duration) {
@@ -7,7 +7,7 @@ class Player extends EventTarget {
     this.duration = duration;
     this.speed = 1;
     this.has = false; // whether there is a video that plays
-    this._at = 0; // the clock without a video: when it stood where
+    this._at = 0; // the clock without a video: its position, and when it had it
     this._since = null;
     for (const name of ["play", "pause", "seeked", "ended", "ratechange"]) video.addEventListener(name, () => this._changed());
     video.addEventListener("loadedmetadata", () => {
@@ -53,7 +53,7 @@ class Player extends EventTarget {
     this._changed();
   }
 
-  /** Times are rounded down to milliseconds: the frame that is meant begins up to one later. */
+  /** Times are rounded down to milliseconds, so the frame begins up to one ms later. */
   _go(millis) {
     this.video.currentTime = millis === 0 ? 0 : Math.min(this.video.duration, (millis + 1) / 1000);
     this._sought = { time: this.video.currentTime, millis };

@@ -1,4 +1,4 @@
-// The page of one video: everything above, wired together.
+// The page of one video: joins the parts above.
 
 theme.begin();
 const page = JSON.parse($("data").textContent);
@@ -226,7 +226,7 @@ tracks.addEventListener("wheel", (event) => {
   }
 }, { passive: false });
 
-/** What lies under the pointer: the row of that lane which is on then, or begins within a few pixels. */
+/** The row under the pointer: in that lane and at that time, or beginning within a few pixels. */
 function under(event) {
   const lane = timeline.lanesBy?.get(event.target.closest?.(".track")?.querySelector("canvas"));
   if (!lane) return null;
@@ -239,7 +239,7 @@ function under(event) {
   }
   return null;
 }
-/** A click on something goes to where it begins; one beside it to that very moment. */
+/** A click on a row goes to its beginning; a click beside it to that time. */
 function snapped(event) {
   const row = under(event);
   return row !== null && rows.end[row] - rows.at[row] <= 600 ? rows.at[row] : at(event);
@@ -330,7 +330,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (target.matches("input[type=search], input[type=text], select")) return;
-  // What an element does with a key itself is its own.
+  // Keys that an element handles itself are left to it.
   if (target.matches("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
   if (event.key === " " && target.matches("button, a, label")) return;
   if (target === $("table") && /^(Home|End)$/.test(event.key)) { table.let(false); return; }

@@ -1,6 +1,6 @@
 // The boxes, drawn over the video at their moments.
 
-// On a picture, so the same in both colour schemes; in the order of the kinds.
+// Drawn on a picture, so the same in both colour schemes; in the order of the kinds.
 const BRIGHT = ["#b79cff", "#3ddc9b", "#ff6d7a", "#ff86d2", "#52dcf7", "#86b1ff", "#ffd166"];
 const LOST = 0.4; // of a step: how long a box takes to fade when the next frame has nothing like it
 
@@ -23,7 +23,7 @@ class Stage {
     });
   }
 
-  /** The part of the canvas in which the picture is: it keeps its shape, with bars at two sides. */
+  /** The part of the canvas with the picture, which keeps its shape between bars at two sides. */
   static shown(width, height, aspect) {
     const wide = width / height > aspect;
     const w = wide ? height * aspect : width, h = wide ? height : width / aspect;
@@ -86,7 +86,7 @@ class Stage {
     });
   }
 
-  /** Rekognition says nothing of who is who from frame to frame; what has the same name and hardly moved is the same. */
+  /** Rekognition gives no identity across frames: a box of the same name that hardly moved counts as the same. */
   _pairs(sample, kind, at) {
     const key = `${kind}/${at}`;
     this.known ??= new Map();

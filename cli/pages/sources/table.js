@@ -1,4 +1,4 @@
-// All rows in a table of which only what is in sight exists, and which follows the video.
+// The table of all rows. It has elements only for the visible rows, and follows the video.
 
 const ROW = 32; // pixels, as in the style
 
@@ -11,7 +11,7 @@ class Table {
     this.render = onceAFrame(() => this._render());
     holder.addEventListener("scroll", () => this.render(), { passive: true });
     new ResizeObserver(this.render).observe(holder);
-    // Whoever scrolls by hand wants to read on, not be carried away.
+    // A reader who scrolls by hand must not be carried away.
     for (const name of ["wheel", "touchmove"]) holder.addEventListener(name, () => this.let(false), { passive: true });
     holder.addEventListener("keydown", (event) => {
       if (["ArrowUp", "ArrowDown", "PageUp", "PageDown"].includes(event.key)) this.let(false);
@@ -55,7 +55,7 @@ class Table {
     this.first = first;
   }
 
-  /** The row to have at the top: the first that was seen at this moment, or the last moment there was anything. */
+  /** The row for the top: the first one at this time, or at the last time with a detection. */
   _top(now, first) {
     const { rows } = this;
     if (!first) return 0;
@@ -80,7 +80,7 @@ class Table {
     const size = this.pool.length;
     const used = new Set();
     for (let index = from; index < to; index += 1) {
-      // A row keeps its element while it stays in sight, and with it the focus.
+      // A row keeps its element, and with it the focus, while it stays visible.
       const line = this.pool[index % size];
       used.add(line);
       const row = visible[index];

@@ -1,6 +1,6 @@
-// Every analysis along time: shots as a strip, faces as how many, everything else as a lane per name.
+// Every analysis along time: shots as a strip, faces as a count, all others with a lane per name.
 
-const FEW = 6; // lanes of a kind until one asks for all
+const FEW = 6; // lanes of a kind before "Show all"
 const MOST = 300; // lanes even then; the filter finds the others
 
 class Timeline {
@@ -45,7 +45,7 @@ class Timeline {
   x(millis, width) { return ((millis - this.from) / (this.to - this.from)) * width; }
   millis(part) { return this.from + part * (this.to - this.from); }
 
-  /** Put the lanes there that have something to show under the present filter. */
+  /** Show the lanes that have rows under the current filter. */
   build() {
     const { rows, kinds } = this;
     this.seen.disconnect();
@@ -98,7 +98,7 @@ class Timeline {
     canvas.setAttribute("aria-label", `${name.slice(0, 200)}: ${where}`);
     const button = el("button", { type: "button", title: name.slice(0, 300), dir: "auto" }, name.slice(0, 200) || "(no name)");
     button.addEventListener("click", () => {
-      // To where it is next; from its last moment to its first.
+      // To its next moment; from the last to the first.
       const at = this.rows.before(this.player.now, true, list);
       this.player.seek(this.rows.at[list[at < list.length ? at : 0]]);
     });
@@ -144,7 +144,7 @@ class Timeline {
     }
   }
 
-  /** Marks where a name is seen; what falls into one pixel is drawn once, as its surest. */
+  /** Marks for a name; of the rows in one pixel, only the one with the highest confidence is drawn. */
   _marks(list, pen, width, height, colour) {
     const { rows } = this;
     pen.fillStyle = colour;
@@ -246,7 +246,7 @@ class Timeline {
     this.redraw();
   }
 
-  /** Turn the page when the moment leaves what is shown. */
+  /** Scroll when the current time leaves the visible range. */
   keep(now) {
     const length = this.to - this.from;
     if (length < this.player.duration && (now < this.from || now > this.to)) this.look(now - length * 0.1, length);

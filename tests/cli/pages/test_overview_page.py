@@ -117,7 +117,7 @@ def test_files_may_be_chosen_and_put_into_a_folder(overview: Open, backend: Fake
 
     expect(tab.page.locator("#videos")).to_contain_text("ads/2026/two.MOV")
     assert set(backend.videos) == {"ads/2026/one.mp4", "ads/2026/two.MOV"}
-    expect(tab.page.locator("#uploads")).to_contain_text("not taken for a video: only .mp4 and .mov are")
+    expect(tab.page.locator("#uploads")).to_contain_text("not a video: only .mp4 and .mov files are accepted")
     tab.page.get_by_role("button", name="Dismiss").click()
     expect(tab.page.locator("#uploads li", has_text="notes.txt")).to_have_count(0)
 
@@ -182,7 +182,7 @@ def test_it_says_so_when_the_server_has_gone_or_aws_refuses(tab: Open, backend: 
         expect(opened.page.locator("#videos")).to_contain_text("Nothing here yet")
         backend.trouble = RuntimeError("ExpiredToken")
         expect(opened.page.get_by_role("alert")).to_contain_text("ExpiredToken", timeout=15_000)
-    expect(opened.page.get_by_role("alert")).to_contain_text("The server has gone", timeout=15_000)
+    expect(opened.page.get_by_role("alert")).to_contain_text("The server has stopped", timeout=15_000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
