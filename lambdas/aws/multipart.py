@@ -1,8 +1,8 @@
-"""Writing an S3 object piece by piece, with memory for one part, so that another invocation can go on where this one
+"""Writes an S3 object in parts, with memory for one part, so that another invocation can continue where this one
 stopped.
 
-S3 wants parts of at least 5 MiB (but the last) and keeps what was uploaded. What is not yet a part, the tail, is put
-aside as an object of its own at a checkpoint.
+S3 requires parts of at least 5 MiB (except the last) and keeps them. The bytes after the last part, the tail, are saved
+as an object of their own at a checkpoint.
 """
 
 import zlib
@@ -19,16 +19,16 @@ PART = 8 * 1024 * 1024  # bytes; S3 takes 10,000 parts, so 80 GB
 
 
 class PreconditionFailed(Exception):
-    """The object under the key is not (any more) the one that was to be replaced."""
+    """The object under the key is not the one that was to be replaced."""
 
 
 class UploadGone(Exception):
-    """The multipart upload can't be completed (any more): begin another, with all its parts."""
+    """The multipart upload can't be completed: begin another, with all its parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an object goes, and what it is labelled with."""
+    """An object's address, content type and metadata."""
 
     bucket: str
     key: str
@@ -41,11 +41,11 @@ class ObjectStream:
 
     Args:
         s3: the client.
-        target: where it goes.
-        upload_id: the multipart upload to go on with, once there is one.
+        target: the object's address and metadata.
+        upload_id: the multipart upload to continue, if there is one.
         parts: etags of its parts so far, in order. They travel with the checkpoint: should another invocation upload
             a part of its own over one of these, S3 refuses to complete instead of mixing two writings.
-        tail: what comes after these parts and is not yet uploaded.
+        tail: the bytes after these parts, not yet uploaded.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ObjectStream:
 
     @property
     def begun(self) -> bool:
-        """Whether S3 has some of it already; then its key can't change any more."""
+        """Whether S3 has a part already; then the key can't change any more."""
         return self._upload_id is not None
 
     def write(self, data: bytes) -> None:
@@ -83,7 +83,7 @@ class ObjectStream:
         place = {"Bucket": self.target.bucket, "Key": self.target.key}
         if self._upload_id is None:
             self._upload_id = self._s3.create_multipart_upload(**place, **self._labels)["UploadId"]  # type: ignore[arg-type]
-        # The same part uploaded again replaces itself: what a crashed invocation left behind does no harm.
+        # A part uploaded again replaces itself, so the remains of a crashed invocation do no harm.
         number = len(self._parts) + 1
         try:
             part = self._s3.upload_part(**place, UploadId=self._upload_id, PartNumber=number, Body=data)  # type: ignore[arg-type]
@@ -94,16 +94,16 @@ class ObjectStream:
         self._parts.append(part["ETag"])
 
     def state(self) -> dict[str, Any]:
-        """What, together with the tail, another invocation needs to go on."""
+        """The state that another invocation needs, beside the tail, to continue."""
         return {"upload_id": self._upload_id, "parts": list(self._parts)}
 
     @property
     def tail(self) -> bytes:
-        """What is not yet uploaded."""
+        """The bytes that are not yet uploaded."""
         return bytes(self._tail)
 
     def finish(self, **condition: str) -> None:
-        """Make the object appear, whole. `condition` is S3's: ``IfMatch`` (an etag) or ``IfNoneMatch`` (``"*"``).
+        """Complete the object. `condition` is S3's: ``IfMatch`` (an etag) or ``IfNoneMatch`` (``"*"``).
 
         After PreconditionFailed it may be called again with another condition; the upload is still there.
 
@@ -129,13 +129,13 @@ class ObjectStream:
             again = code in ("ConditionalRequestConflict", "409")
             if code in ("NoSuchUpload", "InvalidPart") or (again and self.begun):
                 raise UploadGone(f"{code}: {self.target.key}") from error
-            # NoSuchKey: what If-Match wanted to replace was deleted.
+            # NoSuchKey: the object for If-Match was deleted.
             if again or code in ("PreconditionFailed", "412", "NoSuchKey"):
                 raise PreconditionFailed(self.target.key) from error
             raise
 
     def abandon(self) -> None:
-        """Drop what was uploaded. (A lifecycle rule of the bucket does it in the end, should nobody get to it.)"""
+        """Abort the upload. (Otherwise a lifecycle rule of the bucket aborts it after a while.)"""
         if self._upload_id is not None:
             try:
                 self._s3.abort_multipart_upload(
@@ -161,7 +161,7 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 
 class GzipStream:
-    """A gzip file over an ObjectStream, in one member, which another invocation can go on with.
+    """A gzip file over an ObjectStream, in one member, which another invocation can continue.
 
     zlib's full flush ends a block at a byte and forgets the window, so a new compressor can take over there; only the
     checksum and the length travel.
@@ -171,7 +171,7 @@ class GzipStream:
         self.stream = stream
         self._checksum = checksum
         self._length = length
-        # Level 1 costs a third of level 6 for rows like ours, and gives files a quarter larger.
+        # For these rows, level 1 takes a third of the time of level 6, and files are a quarter larger.
         self._compressor = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS)
         if not started:
             stream.write(_GZIP_HEADER)
@@ -183,12 +183,12 @@ class GzipStream:
         self.stream.write(self._compressor.compress(data))
 
     def state(self) -> dict[str, Any]:
-        """What, together with the stream's tail, another invocation needs to go on. Ask for the tail after this."""
+        """The state that another invocation needs, beside the stream's tail, to continue. Read the tail after this."""
         self.stream.write(self._compressor.flush(zlib.Z_FULL_FLUSH))
         return {"checksum": self._checksum, "length": self._length, **self.stream.state()}
 
     def finish(self) -> None:
-        """Make the file appear, whole."""
+        """Complete the file."""
         trailer = self._checksum.to_bytes(4, "little") + (self._length % 2**32).to_bytes(4, "little")
         self.stream.write(self._compressor.flush(zlib.Z_FINISH) + trailer)
         self.stream.finish()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class QueueRefused(RuntimeError):
-    """SQS did not take a message of a batch."""
+    """SQS refused a message of a batch."""
 
 
 class Queue:
@@ -23,7 +23,7 @@ class Queue:
         """Send each of `bodies` as a message.
 
         Raises:
-            QueueRefused: SQS did not take them all.
+            QueueRefused: SQS refused some of them.
         """
         for batch in batched(bodies, 10):
             answer = self._sqs.send_message_batch(

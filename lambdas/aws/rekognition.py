@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 PAGE_ROWS = 1000  # the most that Get gives at once
 
-# By code and not by class: Rekognition is known to answer with codes its model doesn't declare.
+# By code and not by class: Rekognition answers with codes that its model doesn't declare.
 _NO_SLOT = {"LimitExceededException"}
 _TOO_FAST = {"ThrottlingException", "ProvisionedThroughputExceededException", "TooManyRequestsException"}
-# The call itself is refused, whatever the video.
+# The call itself is refused, for any video.
 _DENIED = {
     "AccessDeniedException",
     "OptInRequired",
@@ -48,7 +48,7 @@ _DENIED = {
 }
 # The object can't be read by Rekognition: its key's policy, another region, or the rights of this stack.
 _UNREADABLE = {"InvalidS3ObjectException"}
-# Something in the call is wrong: this job's parameters, or the topic, the role or the collection of them all.
+# A parameter is wrong: this job's own, or the topic, role or collection of all jobs.
 _WRONG = {"InvalidParameterException", "ValidationException", "ResourceNotFoundException"}
 _NEVER = {"VideoTooLargeException"}
 
@@ -105,7 +105,7 @@ class Rekognition:
         """
         analysis = CATALOGUE[job.analysis]
         request: dict[str, Any] = {"JobId": rekognition_job_id, "MaxResults": PAGE_ROWS}
-        # The same for every page of a job: a token is good for the order it was given in.
+        # The same for every page of a job: a page token is valid only for its order.
         request |= _of(job.parameters, analysis.get)
         if token:
             request["NextToken"] = token
@@ -128,13 +128,13 @@ class Rekognition:
     def pages(
         self, job: "Job", rekognition_job_id: str, first: Page, patiently: Callable[[Callable[[], Page]], Page]
     ) -> Iterator[Page]:
-        """`first` and every page after it. While one is being used, the next is being fetched.
+        """`first` and every page after it. The next page is fetched while one is in use.
 
         Args:
             job: whose results they are.
             rekognition_job_id: Rekognition's id of it.
             first: the page to begin with.
-            patiently: fetches a page by calling what it is given, again if that is throttled.
+            patiently: calls its argument to fetch a page, again while it is throttled.
         """
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="next-page") as ahead:
             page = first

@@ -6,7 +6,7 @@ from enum import StrEnum
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-# Nothing happens in most minutes, and saying so costs money in the logs.
+# In most minutes nothing happens, and log lines cost money.
 warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 logger = Logger()
@@ -14,7 +14,7 @@ metrics = Metrics(namespace="RekognitionBatch")
 
 
 class Count(StrEnum):
-    """What is counted. A metric costs money in each hour it is sent in, so nothing is sent when nothing happens."""
+    """The metrics. A metric costs money in each hour in which it is sent, so zeros are not sent."""
 
     UPLOADS_IGNORED = "UploadsIgnored"
     JOBS_REGISTERED = "JobsRegistered"
@@ -35,6 +35,6 @@ class Count(StrEnum):
 
 
 def count(what: Count, how_many: int = 1) -> None:
-    """Count `what`; nothing is sent for none."""
+    """Count `what`; zero is not sent."""
     if how_many:
         metrics.add_metric(name=what, unit=MetricUnit.Count, value=how_many)

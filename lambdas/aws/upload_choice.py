@@ -1,4 +1,4 @@
-"""What an upload's object says of its analyses: its metadata or its tags, where uploaders may choose."""
+"""Reads an uploader's choice of analyses from the object's metadata or tags, where the settings allow it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,8 @@ class Chooser:
 
         Raises:
             WrongChoice: its uploader asks for something that can't be done.
-            CannotStart: S3 does not give the object out, and to nobody.
-            AccountFault: this stack may not ask.
+            CannotStart: S3 does not return the object to any caller.
+            AccountFault: this stack may not read the choice.
             ServiceTrouble: S3 couldn't say.
         """
         said = self._said(upload) if upload.size and self._rules.uploads != "none" else None

@@ -1,4 +1,4 @@
-"""The videos in S3, as far as starting needs to know them: are they still there, and may this stack read them."""
+"""The checks of a video in S3 before a start: whether it still exists, and whether this stack may read it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ LARGEST_VIDEO = 10 * 1024**3  # bytes; Developer Guide, "Guidelines and quotas i
 
 # A version that is a delete marker answers 405.
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "405", "MethodNotAllowed"})
-# 4xx by their status, and yet no word about the object: come again.
+# 4xx by their status, but not about the object: retry.
 _PASSING = frozenset({"429", "RequestTimeout", "SlowDown", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed"})
 # Storage classes whose objects must be restored before they can be read (Amazon S3 User Guide, "Restoring objects").
 _ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
 def wrong_size(size: int) -> str | None:
-    """Why Rekognition would not take an object of `size` bytes; None if it would."""
+    """Why Rekognition refuses an object of `size` bytes; None if it accepts it."""
     if size == 0:
         return "the object is empty"
     if size > LARGEST_VIDEO:
@@ -40,7 +40,7 @@ class Videos:
     s3: "S3Client"
 
     def check(self, job: "Job") -> None:
-        """Return if the object still holds the job's content and can be read.
+        """Check that the object still has the job's content and can be read.
 
         Rekognition is given a key, not a content: started blindly, it would analyse (and bill) whatever is there now.
 

@@ -1,4 +1,4 @@
-"""Collecting: a finished job's results, complete, in constant memory, and resumable at any point."""
+"""Collects a finished job's results: completely, in constant memory, and resumable at any point."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from lambdas.aws.rekognition import Rekognition
     from lambdas.model.page import Page
 
-# A lease is short, so that a collector that dies is followed soon, and renewed while there are pages.
+# A lease is short, so that another collector soon takes over from a dead one; it is renewed while there are pages.
 LEASE = 90.0  # seconds
-CHECKPOINT_EVERY = 30.0  # seconds: what a crash costs is at most that much reading (which is free)
-HAND_OVER = 30_000  # ms left at which the next invocation goes on; a page and two writes take a second or two
+CHECKPOINT_EVERY = 30.0  # seconds; a crash costs at most that much reading, which is free
+HAND_OVER = 30_000  # ms left at which the next invocation takes over; a page and two writes take a second or two
 
-# Gets are 5 or 20 a second, for the whole account. A collector that is throttled waits for its turn, in pauses that
+# Gets are limited to 5 or 20 a second for the whole account. A throttled collector retries, in pauses that
 # double; the others' pages come in between, so it is served long before it gives up and another invocation goes on.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds, give or take a half
 THROTTLED_TOO_LONG = 30.0  # seconds without a page
 
-# Seconds after trouble until the job is polled, doubled with each poll; at most an hour where people have to act.
+# Seconds after trouble until the job is polled, doubled with each poll; at most an hour where an operator has to act.
 POLL_SOON, POLL_OFTEN, POLL_RARELY = 60.0, 600.0, 3600.0
 
 DAY = 86_400.0  # seconds
@@ -48,28 +48,27 @@ LONGEST_RUN = 14 * DAY  # that a job may be IN_PROGRESS; videos have up to 6 hou
 MOST_ATTEMPTS = 3  # each is a Start of its own; Rekognition bills those that succeed
 RETRY_DELAY = 60.0  # seconds before another attempt, doubled each time
 
-# StatusMessages that say something of the service's bad day and not of the video. Anything else is final: trying a
-# broken video again breaks it again.
+# Parts of StatusMessages about the service and not about the video. All others are final: a broken video fails again.
 PASSING = ("internal", "service unavailable", "try again", "timed out", "timeout", "throttl", "temporar")
 
 
-# It passes, or people mend it.
+# These pass, or an operator fixes the cause.
 PASSING_TROUBLE = (CollectionDenied, EventRefused, ServiceTrouble, SlowDown)
 
 
 class LeaseLost(Exception):
-    """Another invocation took over a job that this one was collecting."""
+    """Another invocation has taken over the job."""
 
 
 class Messages(Protocol):
-    """Where the next invocation finds what is left to do."""
+    """The queue of messages to the collecting function."""
 
     def send(self, bodies: Iterable[str]) -> None:
         """Send each of `bodies`."""
 
 
 class Collector:
-    """Brings a finished job's results home."""
+    """Collects finished jobs."""
 
     def __init__(
         self,
@@ -88,12 +87,12 @@ class Collector:
         self._clock = clock
 
     def collect(self, finished: Finished, owner: str, milliseconds_left: Callable[[], int]) -> None:
-        """Look at the job that `finished` names and do what its state asks for. Idempotent.
+        """Collect, poll or end the job that `finished` names, depending on its state. Idempotent.
 
         Args:
             finished: the message.
-            owner: which invocation is asking, for the lease.
-            milliseconds_left: how long this invocation may still run.
+            owner: the id of this invocation, for the lease.
+            milliseconds_left: gives the time that this invocation has left.
         """
         with logger.append_context_keys(job_id=finished.job_id):
             job = self._jobs.get(finished.job_id)
@@ -110,7 +109,7 @@ class Collector:
                     self._note(job, f"collecting: {type(error).__name__}: {error}")
                     if finished.rekognition_job_id:
                         raise
-                    # Our own message: the job is polled again, and in the dead-letter queue they would only pile up.
+                    # Our own message: the job will be polled again, so a dead letter would be of no use.
                     logger.exception("could not collect")
 
     def _collect(self, job: Job, finished: Finished, owner: str, milliseconds_left: Callable[[], int]) -> None:
@@ -121,7 +120,7 @@ class Collector:
         try:
             page = self._patiently(partial(self._rekognition.page, job, rekognition_job_id), milliseconds_left)
         except JobForgotten as error:
-            if job.rekognition_job_id:  # and not merely a message's word for it
+            if job.rekognition_job_id:  # confirmed by Rekognition, not only by a message
                 self._another_attempt(job, str(error), 0)
             return
         job = replace(job, rekognition_job_id=rekognition_job_id)
@@ -133,10 +132,10 @@ class Collector:
             self._failed(job, str(page.rest.get("StatusMessage") or "Rekognition gave no reason"))
 
     def _which(self, job: Job, finished: Finished) -> str | None:
-        """Rekognition's id of the job to look at; None if there is nothing to look at."""
+        """Rekognition's id of the job to read; None if there is none."""
         told, known = finished.rekognition_job_id, job.rekognition_job_id
         if told and (told in job.past_rekognition_job_ids or (known and known != told)):
-            return None  # the end of an earlier attempt
+            return None  # a notification of an earlier attempt
         if job.state == "SUCCEEDED" and not told:
             return known if self._results.is_missing_or_stale(job, self._jobs.get) else None
         if job.state == "REJECTED":
@@ -155,7 +154,7 @@ class Collector:
         logger.info("still in progress", extra={"why": finished.why})
 
     def _patiently(self, read: "Callable[[], Page]", milliseconds_left: Callable[[], int]) -> "Page":
-        """What `read` gives, once it isn't throttled any more.
+        """Call `read` until it is not throttled.
 
         Raises:
             SlowDown: it was throttled for too long, or the function's time is nearly over.
@@ -199,7 +198,7 @@ class Collector:
             logger.warning("the lease was lost; another invocation goes on")
         except PASSING_TROUBLE as error:
             self._log(error)
-            # What is complete has been published: what is left is the event, and the next collector reads anew.
+            # The results are published and only the event is missing; the next collector reads them again.
             checkpoint = None if writing.complete else writing.checkpoint()
             self._jobs.stop_collecting(mine, checkpoint, self._next_poll(mine, error), str(error))
 
@@ -239,7 +238,7 @@ class Collector:
         return True
 
     def _hold(self, job: Job) -> None:
-        """Renew the lease: what another invocation took over is not ours to publish."""
+        """Renew the lease: without it, this invocation must not publish."""
         if not self._jobs.renew_lease(job, self._clock.now() + LEASE):
             raise LeaseLost
 
@@ -258,10 +257,10 @@ class Collector:
             count(Count.DETECTIONS, writing.detections)
             self._jobs.note_collected()
 
-    # trouble, which is not the message's fault: it must not count towards the dead-letter queue
+    # don't count service errors toward the dead-letter limit
 
     def _poll_later(self, job: Job, finished: Finished, owner: str, error: Exception) -> None:
-        """Have the job polled again after `error`; end it if its results have expired meanwhile."""
+        """Schedule a poll after `error`; end the job if its results have expired."""
         self._log(error)
         if self._expired(job) and not isinstance(error, EventRefused):
             try:
@@ -271,7 +270,7 @@ class Collector:
             else:
                 return
         if job.state in ("SUCCEEDED", "REJECTED"):
-            # Jobs that have ended are not polled; this one has something to collect, so it has not.
+            # Ended jobs are not polled, and this one still has results to collect.
             told = job.rekognition_job_id or finished.rekognition_job_id or ""
             self._jobs.begin_collecting(job, told, owner, self._clock.now())
         self._note(job, str(error), self._next_poll(job, error))
@@ -299,7 +298,7 @@ class Collector:
 
     def _expired(self, job: Job) -> bool:
         """Whether Rekognition has certainly forgotten the results of a job that is polled."""
-        if job.state == "COLLECTING":  # so it had ended by then
+        if job.state == "COLLECTING":  # so it had ended at that time
             return self._seconds_in_state(job) > RESULTS_LIVE
         return job.state == "RUNNING" and self._seconds_in_state(job) > RESULTS_LIVE + DAY
 
@@ -316,7 +315,7 @@ class Collector:
             self._end_failed(job, reason)
 
     def _another_attempt(self, job: Job, reason: str, seconds: float) -> None:
-        # Attempts that Rekognition accepted; tokens taken by other stacks are none.
+        # Only attempts that Rekognition accepted; tokens taken by other stacks don't count.
         if len(job.past_rekognition_job_ids) + 1 >= MOST_ATTEMPTS and job.state != "SUCCEEDED":
             self._end_failed(job, reason)
         elif self._jobs.try_again(job, reason, seconds):

@@ -1,4 +1,4 @@
-"""From an upload to its jobs in the table. From there on nothing depends on the queue that announced it."""
+"""Registers an upload's jobs in the table. After that, nothing depends on the queue that announced it."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Messages(Protocol):
-    """Where the collecting function is told to look at a job."""
+    """The queue of messages to the collecting function."""
 
     def send(self, bodies: "Iterable[str]") -> None:
         """Send each of `bodies`."""
 
 
 class Chooser(Protocol):
-    """What knows which analyses an upload gets."""
+    """Decides which analyses an upload gets."""
 
     def choose(self, upload: Upload) -> Choice:
         """Each analysis' parameters, by its name; none: ignore the upload. Raises as ``choosing.Chooser`` does."""
@@ -47,9 +47,10 @@ class Enqueuer:
         self._chooser = chooser
 
     def enqueue(self, upload: Upload) -> int:
-        """Turn an upload into its jobs; how many of them are new in the backlog. Idempotent.
+        """Register an upload's jobs; returns how many of them are new in the backlog. Idempotent.
 
-        An upload whose uploader's choice can't be read now becomes one placeholder job, whose turn is to read it.
+        If the uploader's choice can't be read now, this registers one placeholder job, and the scheduler reads the
+        choice when it starts that job.
         """
         try:
             choice = self._chooser.choose(upload)
@@ -83,12 +84,12 @@ class Enqueuer:
         self._register(upload, self._chooser.choose(upload), since=placeholder.position.partition("#")[0])
 
     def reject(self, job: Job, reason: str, *, suspected_in: str | None = None) -> bool:
-        """End a job that never cost anything, once that is announced; False if it moved on meanwhile.
+        """Announce the end of a job that was never billed, then reject it; False if its state changed meanwhile.
 
         Raises:
             ServiceTrouble: it can't be announced.
         """
-        # One that is REJECTED again for what it was REJECTED for before has been announced.
+        # A job that is REJECTED again for the same fault has been announced before.
         if not (job.suspicions and job.reason == reason[:1000]):
             self._announce(job, reason)
         rejected = self._jobs.reject(job, reason, suspected_in=suspected_in)
@@ -151,6 +152,6 @@ class Enqueuer:
             return False
         logger.info("known already", extra={"state": job.state, "uploaded_again": newer is not None})
         if job.state == "SUCCEEDED":
-            # Another video may have been under this key in between; then the result there is that one's.
+            # Another video may have replaced this one in between; then the stored result is that one's.
             self._finished_queue.send([ask_again(job_id, "uploaded again")])
         return False

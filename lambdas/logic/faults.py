@@ -1,4 +1,4 @@
-"""What the scheduler knows of the account's faults: what is blocked, and which jobs are suspects. See blocking.py."""
+"""The scheduler's record of faults of the account: blocked scopes, and suspect jobs. See blocking.py."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Faults:
-    """The scopes as one invocation knows them.
+    """The scopes, as this invocation has read and changed them.
 
     Args:
         known: the scheduler's item in the table, as it was read last.
@@ -31,7 +31,7 @@ class Faults:
         self._clock = clock
         self._enqueuer = enqueuer
         self._scopes: Mapping[str, Scope] = scopes_in(known)
-        self.met = 0  # faults, by this invocation
+        self.met = 0  # faults found by this invocation
 
     @property
     def blocked(self) -> frozenset[str]:
@@ -39,7 +39,7 @@ class Faults:
         return frozenset(name for name, scope in self._scopes.items() if scope.blocked)
 
     def blame(self, job: "Job", fault: AccountFault) -> None:
-        """Deal with a claimed job that met a fault: release it where the scope is blocked (by it), else reject it."""
+        """Handle a claimed job with a fault: release it if the scope is blocked, else reject it as a suspect."""
         self.met += 1
         reason, now = str(fault), self._clock.now()
         own = False
@@ -78,7 +78,7 @@ class Faults:
             self._jobs.release(job)  # uploaded again just now: look again
 
     def block(self, name: str, reason: str) -> None:
-        """Block a scope for a reason that no job's start gives."""
+        """Block a scope for a reason that is not the fault of a start."""
         now = self._clock.now()
         self._scopes = self._jobs.note_scopes(
             lambda known: {**known, name: known.get(name, Scope()).block(reason, now)}
@@ -91,7 +91,7 @@ class Faults:
         count(Count.STARTS_BLOCKED)
 
     def clear(self, *names: str) -> None:
-        """A start worked out: what was thought of these scopes no longer holds. Their suspects have another chance."""
+        """After a successful start: open these scopes, and put their suspects back into the backlog."""
         if not any(name in self._scopes and self._in_doubt(self._scopes[name]) for name in names):
             return
         cleared: dict[str, Scope] = {}
@@ -123,7 +123,7 @@ class Faults:
                 logger.info("rejected as a suspect; back in the backlog", extra={"job_id": job_id})
 
     def announce(self) -> None:
-        """Announce each block that was not announced yet: a bus that fails is tried again at the next tick."""
+        """Announce each block that was not announced yet: if that fails, the next tick tries again."""
         told = {
             name
             for name, scope in self._scopes.items()

@@ -1,4 +1,4 @@
-"""Finding what got lost: notifications that never came, collectors and starters that died."""
+"""Finds lost notifications and dead collectors by polling, and releases the claims of dead starters."""
 
 from collections.abc import Callable
 from itertools import batched, takewhile
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from lambdas.model.clock import Clock
     from lambdas.model.job import State
 
-FIRST_POLL = 120.0  # seconds after a start until Rekognition is asked, should no notification have come
-LONGEST_POLL = 600.0  # seconds between two such questions, at most; they double until then
-MESSAGES_A_CALL = 10  # SQS takes no more at once
+FIRST_POLL = 120.0  # seconds from a start to the first poll, if no notification has come
+LONGEST_POLL = 600.0  # longest interval between two polls in seconds; it doubles until then
+MESSAGES_A_CALL = 10  # SQS's limit per call
 
 
 class Poller:
-    """Looks after jobs that are overdue."""
+    """Polls overdue jobs."""
 
     def __init__(self, jobs: "Jobs", finished_queue: "Messages", clock: "Clock") -> None:
         self._jobs = jobs
@@ -29,9 +29,9 @@ class Poller:
         self._released = 0
 
     def poll_silent_jobs(self, enough_time: Callable[[], bool]) -> int:
-        """Have Rekognition asked about jobs whose notification is overdue or whose collector died, and release the
-        claims of functions that never came back. Only what is due is read, and each batch is sent at once: a tick
-        that ends early has done what it has read.
+        """Send messages to poll jobs whose notification is overdue or whose collector died, and release stale claims.
+        Only due jobs are read, and each batch is sent at once, so a tick that ends early has handled all that it has
+        read.
 
         Returns:
             how many claims were released.
@@ -48,7 +48,7 @@ class Poller:
         return self._released
 
     def _poll(self, state: "State", now: float, job_id: str) -> str | None:
-        """The message that has Rekognition asked about a job; None if there is nothing to ask."""
+        """The message to poll a job; None if there is nothing to poll."""
         job = self._jobs.get(job_id)
         if job is None or job.state != state or job.due_at > iso(now):
             return None

@@ -1,4 +1,4 @@
-"""Results: where they lie, and how they get there.
+"""Results: their keys, and how they are written.
 
 results/<video key>/<analysis>.json                              as Rekognition's own Get answers, all pages in one
 rows/analysis=<analysis>/date=<yyyy-mm-dd>/<job id>.jsonl.gz     the same detections, one flat row each
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     Lookup = Callable[[str], Job | None]
 
 LONGEST_KEY = 1024  # bytes of UTF-8; S3's limit
-JOB_ID = "job-id"  # the label by which a result is known to be a job's
+JOB_ID = "job-id"  # the metadata that names a result's job
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def result_key(key: str, analysis: str) -> str:
-    """Where the result of `analysis` on the video `key` lies.
+    """The key of the result of `analysis` on the video `key`.
 
     A key for which that would be longer than S3 allows gets a short form, ``results/.long-keys/<SHA-256 of key>/...``.
     """
@@ -44,17 +44,17 @@ def result_key(key: str, analysis: str) -> str:
 
 
 def superseded_key(job: "Job") -> str:
-    """Where a result lies whose video was replaced, under the same key, by one that was done first."""
+    """The key of a result whose video was replaced by a newer upload that was collected first."""
     return f"superseded/{job.job_id}/{job.analysis}.json"
 
 
 def rows_key(job: "Job") -> str:
-    """Where a job's rows lie; ``date`` is the day the video was uploaded (UTC)."""
+    """The key of a job's rows; ``date`` is the day the video was uploaded (UTC)."""
     return f"rows/analysis={job.analysis}/date={job.uploaded_at[:10]}/{job.job_id}.jsonl.gz"
 
 
 def job_row_key(job: "Job") -> str:
-    """Where the row about the job itself lies."""
+    """The key of the row about the job itself."""
     return f"jobs/analysis={job.analysis}/{job.job_id}.json"
 
 
@@ -76,7 +76,7 @@ class Results:
         return writing
 
     def resume(self, job: "Job", first: "Page") -> "ResultWriter":
-        """Go on where the job's checkpoint says, or from the beginning."""
+        """Continue at the job's checkpoint, or begin."""
         if job.checkpoint is None:
             return self.begin(job, first)
         then = json.loads(job.checkpoint)
@@ -121,12 +121,12 @@ class Results:
             self._s3.put_object(Bucket=self._bucket, Key=f"{prefix}/{name}", Body=tail)
 
     def drop_remainders(self, prefix: str) -> None:
-        """Drop remainders; they are of no use any more."""
+        """Delete remainders."""
         for name in ("document", "rows"):
             self._s3.delete_object(Bucket=self._bucket, Key=f"{prefix}/{name}")
 
     def current_owner(self, job: "Job") -> tuple[str, str] | None:
-        """Whose result lies under the job's key now: its etag and its job's id ("" if unknown); None if none does."""
+        """The (etag, job id) of the stored result, or None; the job id is "" if unknown."""
         try:
             head = self._s3.head_object(Bucket=self._bucket, Key=result_key(job.key, job.analysis))
         except ClientError as error:
@@ -136,12 +136,12 @@ class Results:
         return head["ETag"], head["Metadata"].get(JOB_ID, "")
 
     def is_missing_or_stale(self, job: "Job", lookup: "Lookup") -> bool:
-        """Whether the place of a job's result should hold it and does not."""
+        """Whether a job's result is missing, or replaced by an older one."""
         owner = self.current_owner(job)
         return owner is None or (owner[1] != job.job_id and not _newer(lookup(owner[1]), job))
 
     def document(self, job: "Job", *, superseded: bool) -> Target:
-        """Where the document goes."""
+        """The document's address."""
         key = superseded_key(job) if superseded else result_key(job.key, job.analysis)
         return Target(self._bucket, key, "application/json", {JOB_ID: job.job_id})
 
@@ -176,7 +176,7 @@ class ResultWriter:
 
     @property
     def video_metadata(self) -> dict[str, Any]:
-        """What Rekognition says of the video."""
+        """Rekognition's VideoMetadata."""
         return rows.video_metadata(self.answer)
 
     @property
@@ -186,12 +186,12 @@ class ResultWriter:
 
     @property
     def rows_key(self) -> str:
-        """Where the rows (will) lie."""
+        """The rows' key."""
         return self._rows.stream.target.key
 
     @property
     def result_key(self) -> str:
-        """Where the document (will) lie."""
+        """The document's key."""
         return self._document.target.key
 
     def add(self, page: "Page") -> None:
@@ -204,7 +204,7 @@ class ResultWriter:
         self.next_token = page.next_token
 
     def checkpoint(self) -> str:
-        """Put aside what is not yet S3's, and say all that another invocation needs to go on from here."""
+        """Save the remainders; returns the state that another invocation needs to continue."""
         state = {"rows": self._rows.state(), "document": self._document.state()}
         prefix = f"collecting/{self._job.job_id}/{self._job.attempt}-{self.pages}"
         self.remainders.append(prefix)
@@ -213,8 +213,8 @@ class ResultWriter:
         return json.dumps({**state, **progress, "remainders": prefix, "superseded": self._superseded})
 
     def publish(self, lookup: "Lookup", hold: "Callable[[], None]") -> bool:
-        """Make both forms appear, whole. False if a newer upload's result has taken the place meanwhile; write again,
-        as superseded.
+        """Publish document and rows. False if a newer upload's result is stored already; then write again, as
+        superseded.
 
         Args:
             lookup: gives a job by its id.
@@ -246,11 +246,11 @@ class ResultWriter:
                 else:
                     self._document.finish(IfNoneMatch="*")
             except PreconditionFailed:
-                continue  # somebody published just now; see who
+                continue  # another invocation published just now; check which upload's
             return True
 
     def _tell_about_the_job(self) -> None:
-        # Before the document appears: whoever sees that finds this too. Written again, it replaces itself.
+        # Before the document, so that a reader of the document finds this row too. A second write replaces it.
         row = rows.job_line(
             self._job,
             self.answer,
@@ -267,12 +267,12 @@ class ResultWriter:
             self._results.drop_remainders(self.remainders.pop())
 
     def abandon(self) -> None:
-        """Drop all that was written so far."""
+        """Abort both uploads."""
         self._document.abandon()
         self._rows.stream.abandon()
         self.tidy()
 
 
 def _newer(owner: "Job | None", job: "Job") -> bool:
-    """Whether `owner`'s upload came after `job`'s. One the table doesn't know gives way."""
+    """Whether `owner`'s upload came after `job`'s. An owner that is not in the table counts as older."""
     return owner is not None and owner.sequencer > job.sequencer

@@ -1,8 +1,8 @@
 """Rows: one flat record per detection, with the video's columns beside it; and one per job that succeeded.
 
 ``columns.py`` types and documents every column. A change that would break a reader of rows (a column renamed, removed,
-or given another meaning) raises ``SCHEMA``. What Rekognition didn't say is null or left out, so that the item can be
-made again from its row.
+or given another meaning) raises ``SCHEMA``. Members that Rekognition left out are null or left out, so that the item
+can be rebuilt from its row.
 """
 
 import json
@@ -47,7 +47,7 @@ def _plain_faces(job: "Job", page: "Page") -> str | None:
 
     Columns, order and values are those of ``_face``; a test compares.
     """
-    if "null" in page.text or "\\" in page.text:  # nothing that would have to be written otherwise than it was read
+    if "null" in page.text or "\\" in page.text:  # only values that are written as they were read
         return None
     video = _encode(_video(job)).removesuffix("}")
     made = []
@@ -94,7 +94,7 @@ def job_line(job: "Job", answer: Item, *, detections: int, result_key: str, rows
 
 
 def video_metadata(answer: Item) -> dict[str, Any]:
-    """What Get says of the video. GetSegmentDetection alone gives a list, of one (and says nothing of more)."""
+    """Get's VideoMetadata. GetSegmentDetection alone returns a list, always of one."""
     found = answer.get("VideoMetadata") or {}
     return dict(found[0] if isinstance(found, list) else found)
 
@@ -110,7 +110,7 @@ def _video(job: "Job") -> Row:
     }
 
 
-# What Rekognition calls it, what the column is called.
+# Rekognition's name, the column's name.
 Names = tuple[tuple[str, str], ...]
 
 _VIDEO: Names = (
@@ -198,7 +198,7 @@ def _face(detection: Item) -> Row:
 
 
 def _details(row: Row, face: Item) -> None:
-    """What there is to say of a face, beyond its box and confidence."""
+    """A face's columns beside its box and confidence."""
     pose, quality = face.get("Pose") or {}, face.get("Quality") or {}
     row["roll"], row["yaw"], row["pitch"] = pose.get("Roll"), pose.get("Yaw"), pose.get("Pitch")
     row["brightness"], row["sharpness"] = quality.get("Brightness"), quality.get("Sharpness")

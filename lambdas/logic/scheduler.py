@@ -1,11 +1,11 @@
-"""Starting: which job gets the next slot, and what to do with each of Rekognition's answers.
+"""The scheduler: chooses the job for the next slot, and handles each of Rekognition's answers.
 
-The backlog is data (WAITING jobs, in order), and the service itself is asked whether there is a slot. Counting running
-jobs would not do: the account's slots are shared with everybody else in it, and a counter that leaks stops the backlog
-for good without a word.
+The backlog is data (WAITING jobs, in order), and only a Start tells whether there is a free slot. A count of running
+jobs would not work: other programs in the account use the same slots, and a counter that leaks would silently stop the
+backlog.
 
-Three kinds of trouble are told apart. The video's ends its job. The account's blocks starting, ends no job, and is
-probed once a minute (blocking.py). The service's is waited out.
+There are three kinds of faults. A fault of the video ends its job. A fault of the account blocks starting, ends no job,
+and is probed once a minute (blocking.py). After a fault of the service, the job is started again later.
 """
 
 import hashlib
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from lambdas.aws.rekognition import Rekognition
 
 
-SPARE = 10_000  # ms left at which nothing more is begun; a start with its writes takes well under a second
-FOR_POLLS = 15_000  # ms of a tick that starting leaves for polling, however many jobs wait
+SPARE = 10_000  # ms left at which no further start begins; a start with its writes takes well under a second
+FOR_POLLS = 15_000  # ms of a tick reserved for polling
 REFUSAL_HOLDS = 150.0  # seconds that uploads trust the last "no slot"; the tick renews it each minute
 
 # Seconds until a job whose start met trouble is due again, doubled each time. The first is shorter than a tick: after a
 # short outage of the service, the next tick finds all of them due.
 FIRST_DELAY, LONGEST_DELAY = 15.0, 3600.0
-MOST_START_ERRORS = 32  # then it ends: a day of nothing but trouble
+MOST_START_ERRORS = 32  # then the job is REJECTED: after a day of failed starts
 MOST_TOKENS = 10  # taken by other stacks, one after the other: more than an account has
 
 PAUSE_BETWEEN_CALLS = 0.5  # seconds after "slow down"; Start takes 5 calls a second, shared with the whole account
-PAUSES_IN_A_ROW = 10  # then somebody else in the account is that busy, and the next tick goes on
+PAUSES_IN_A_ROW = 10  # then other programs in the account are that busy, and the next tick continues
 OLDEST, NEWEST, BETWEEN = range(3)  # which of the waiting jobs to look at first
 # Where to look after so many jobs in a row that met trouble: two side by side may be odd videos, but where some from
 # elsewhere in the backlog meet it too, the service is down, and to go on would only reschedule all of them.
@@ -60,12 +60,12 @@ EnoughTime = Callable[[], bool]
 
 
 class Scheduler:
-    """The waiting jobs, and the way from there into Rekognition.
+    """Starts waiting jobs.
 
     Args:
-        chooser: knows what the settings allow.
-        videos_bucket: where the stack takes videos from.
-        most_running: how many jobs may run at a time; None: as many as Rekognition lets.
+        chooser: decides what the settings allow.
+        videos_bucket: the bucket of new videos.
+        most_running: how many jobs may run at a time; None: only Rekognition's limit.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Scheduler:
             self._fill(enqueued, enough_time, known, self._faults(known))
 
     def fill_after_completion(self, job_id: str, rekognition_job_id: str, enough_time: EnoughTime) -> None:
-        """One slot came free, so start one job; a notification that comes twice frees one slot all the same."""
+        """A slot is free, so start one job; a repeated notification counts once."""
         if self._jobs.mark_slot_freed(job_id, rekognition_job_id):
             known = self._jobs.scheduler()
             self._fill(1, enough_time, known, self._faults(known))
@@ -121,7 +121,7 @@ class Scheduler:
                 self._look_for_uncollected(known, faults)
                 self._probe(faults)
                 self._fill(None, lambda: milliseconds_left() > SPARE + FOR_POLLS, known, faults)
-        finally:  # whatever is wrong with starting, results are collected
+        finally:  # poll also if starting fails, so that results are collected
             released = self._poller.poll_silent_jobs(enough_time)
         self._fill(released, enough_time, known, faults)
 
@@ -189,7 +189,7 @@ class Scheduler:
         """Start a claimed job. True if a slot was taken, False if the job ended or moved on instead.
 
         Raises:
-            NoFreeSlot, SlowDown, ServiceTrouble: the claim is still ours.
+            NoFreeSlot, SlowDown, ServiceTrouble: this invocation still holds the claim.
         """
         try:
             if job.analysis == UNKNOWN:
