@@ -425,14 +425,22 @@ class Baseline:
 
     def tests(self, mutant: Mutant) -> list[str]:
         """The tests that may notice `mutant`, the quickest first."""
-        first, last = mutant.lines
-        around = range(mutant.around[0], mutant.around[1] + 1)
-        reached = set().union(*(self.reach.get((mutant.module, line), set()) for line in range(first, last + 1)))
-        if not (mutant.swappable and mutant.function and reached):
-            inside = set().union(*(self.reach.get((mutant.module, line), set()) for line in around))
-            module = set().union(*(tests for (path, _), tests in self.reach.items() if path == mutant.module))
-            reached = (reached or inside) if mutant.swappable and mutant.function else module or set(self.seconds)
-        return sorted(reached, key=lambda test: self.seconds[test])
+        reached = self._reaching(mutant, *mutant.lines)
+        if mutant.swappable and mutant.function:
+            return self._quickest(reached or self._reaching(mutant, *mutant.around))
+        # What is computed at import has no line that a test runs: first what runs others of the module, and then what
+        # stands beside that.
+        module = set().union(*(tests for (path, _), tests in self.reach.items() if path == mutant.module))
+        module = module or set(self.seconds)
+        files = {self.files[test] for test in module}
+        beside = {test for test, file in self.files.items() if file in files} - module
+        return [*self._quickest(module), *self._quickest(beside)]
+
+    def _reaching(self, mutant: Mutant, first: int, last: int) -> set[str]:
+        return set().union(*(self.reach.get((mutant.module, line), set()) for line in range(first, last + 1)))
+
+    def _quickest(self, tests: Iterable[str]) -> list[str]:
+        return sorted(tests, key=lambda test: self.seconds[test])
 
 
 class Session:

@@ -96,6 +96,9 @@ class TestWords:
         assert understood(text) == understood(json.dumps(means))
         assert TAG.fullmatch(text.replace(",", ""))
 
+    def test_json_may_stand_behind_spaces(self) -> None:
+        assert list(understood('\n {"label-detection": {}}')) == ["label-detection"]
+
     def test_none_is_a_choice(self) -> None:
         assert understood("none") == understood("{}") == {}
 

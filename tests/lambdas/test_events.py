@@ -130,13 +130,16 @@ def test_an_etag_in_quotes_is_the_same_and_a_missing_sequencer_sorts_first(name:
     assert quoted.sequencer < plain.sequencer
 
 
-def test_an_etag_is_not_trimmed_of_anything_but_quotes() -> None:
-    event = json.loads(text("s3_upload"))
-    event["Records"][0]["s3"]["object"]["eTag"] = " X1X "
+@pytest.mark.parametrize("etag", [" 1 ", "X1X"])
+@pytest.mark.parametrize("name", ["s3_upload", "eventbridge_object_created"])
+def test_an_etag_is_not_trimmed_of_anything_but_quotes(name: str, etag: str) -> None:
+    event = json.loads(text(name))
+    thing = event["detail"]["object"] if "detail" in event else event["Records"][0]["s3"]["object"]
+    thing["etag" if "detail" in event else "eTag"] = etag
 
     [upload] = uploads_in(json.dumps(event))
 
-    assert upload.etag == " X1X "
+    assert upload.etag == etag
 
 
 def test_what_else_s3_tells_eventbridge_is_no_upload() -> None:
