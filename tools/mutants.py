@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import gc
 import importlib
 import importlib.machinery
 import json
@@ -727,6 +728,10 @@ def _the_session(
             return
         runner.baseline.hear(told)
         say("baseline", told)
+        # The collector would touch every object, and so have each child copy the whole memory.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
         swappable = [mutant for mutant in mutants if mutant.swappable]
         for mutant in runner.run(swappable, lambda mutant: runner.swapped(mutant, session)):
             say("unswappable", number[id(mutant)])
@@ -849,6 +854,9 @@ def main() -> int:
 
         def tell(outcome: Outcome) -> None:
             bar.update(task, advance=1, refresh=True)
+            done = int(bar.tasks[0].completed)
+            if not console.is_terminal and done % 100 == 0:
+                print(f"{done} of {len(mutants)}", file=sys.stderr, flush=True)
             it = outcome.mutant
             if outcome.killed_by is None and it.key not in listed:
                 bar.print(
