@@ -7,8 +7,8 @@ mutmut's own runner leaves out what stands outside of functions (the thresholds)
 decorator, can't be told which strings are texts for people, and starts a pytest session for each mutant: two seconds
 each, more than two hours for these modules. Here one session collects the tests and is forked for each mutant. The
 child exchanges the code of one function, or a constant, and runs the tests that reach the changed lines until one
-fails, those first that killed its neighbours. What is neither (a default, a field of a class) is mutated before it is
-imported, in a session of its own.
+fails: those that killed its neighbours first, and those of the module before all others. What is neither (a default,
+a field of a class) is mutated before it is imported, in a session of its own.
 
 The tests are those of the handlers on the fast fake of AWS (WORLD=fast; tests/fake_aws.py). What survives them meets
 generated histories (tests/histories) with a fixed seed. What survives these too must be in tests/mutants/survivors.toml
@@ -54,29 +54,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What decides. The only list of them.
-MODULES = (
-    "lambdas/aws/multipart.py",
-    "lambdas/model/events.py",
-    "lambdas/model/routing.py",
-    "lambdas/aws/upload_choice.py",
-    "lambdas/model/blocking.py",
-    "lambdas/aws/videos.py",
-    "lambdas/aws/queue.py",
-    "lambdas/aws/event_bus.py",
-    "lambdas/logic/faults.py",
-    "lambdas/logic/polling.py",
-    "lambdas/logic/enqueue.py",
-    "lambdas/aws/rekognition.py",
-    "lambdas/model/page.py",
-    "lambdas/logic/results.py",
-    "lambdas/logic/collector.py",
-    "lambdas/logic/scheduler.py",
-    "lambdas/model/job.py",
-    "lambdas/aws/dynamodb.py",
-    "lambdas/aws/job_table.py",
-)
 TESTS = ("tests/lambdas",)
+#: What decides, and the tests that each mutant of it meets first. The only list of them.
+MODULES = {
+    "lambdas/aws/multipart.py": "tests/lambdas/test_streams.py",
+    "lambdas/model/events.py": "tests/lambdas/test_events.py",
+    "lambdas/model/routing.py": "tests/lambdas/test_choosing.py",
+    "lambdas/aws/upload_choice.py": "tests/lambdas/test_choosing.py",
+    "lambdas/model/blocking.py": "tests/lambdas/test_scopes.py",
+    "lambdas/aws/videos.py": "tests/lambdas/test_videos.py",
+    "lambdas/aws/queue.py": "tests/lambdas/test_queue.py",
+    "lambdas/aws/event_bus.py": "tests/lambdas/test_outcome.py",
+    "lambdas/aws/rekognition.py": "tests/lambdas/test_rekognition.py",
+    "lambdas/model/page.py": "tests/lambdas/test_rekognition.py",
+    "lambdas/model/job.py": "tests/lambdas/test_job.py",
+    "lambdas/aws/dynamodb.py": "tests/lambdas/test_job_table.py",
+    "lambdas/aws/job_table.py": "tests/lambdas/test_job_table.py",
+    "lambdas/logic/faults.py": "tests/lambdas/test_blocking.py",
+    "lambdas/logic/polling.py": "tests/lambdas/test_start_analysis.py",
+    "lambdas/logic/enqueue.py": "tests/lambdas/test_start_analysis.py",
+    "lambdas/logic/scheduler.py": "tests/lambdas/test_start_analysis.py",
+    "lambdas/logic/results.py": "tests/lambdas/test_collect_results.py",
+    "lambdas/logic/collector.py": "tests/lambdas/test_collect_results.py",
+}
 LEFT_OUT = (
     "tests/lambdas/test_least_boto3.py",  # starts other interpreters
     # needs moto's storage classes
@@ -669,7 +669,7 @@ def run(
     at_a_time: int = 1,
     tell: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Run all `mutants` against `tests`. The order of the outcomes is that in which they came."""
+    """Run all `mutants` against `tests`. The outcomes come in the order in which the mutants were killed, or not."""
     outcomes: list[Outcome] = []
 
     def told(outcome: Outcome) -> None:
@@ -704,6 +704,23 @@ def run(
         raise SystemExit("the tests could not be collected; do: WORLD=fast .venv/bin/python -m pytest tests/lambdas")
     runner.run(unswappable, runner.imported)
     return outcomes
+
+
+def in_two_rounds(
+    mutants: Sequence[Mutant], *, tell: Callable[[Outcome], None] = lambda _: None, **limits: Any
+) -> list[Outcome]:
+    """As `run`, in two rounds: first the tests of each mutant's own module alone, which kill most in no time."""
+    own: dict[str, list[Mutant]] = defaultdict(list)
+    for mutant in mutants:
+        own[MODULES[mutant.module]].append(mutant)
+
+    def told(outcome: Outcome) -> None:
+        if outcome.killed_by:
+            tell(outcome)
+
+    first = [it for file, some in own.items() for it in run(some, [file], tell=told, **{**limits, "histories": 0})]
+    left = [it.mutant for it in first if it.killed_by is None]
+    return [it for it in first if it.killed_by] + (run(left, tell=tell, **limits) if left else [])
 
 
 def _the_session(

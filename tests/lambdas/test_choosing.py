@@ -96,6 +96,10 @@ class TestWords:
         assert understood(text) == understood(json.dumps(means))
         assert TAG.fullmatch(text.replace(",", ""))
 
+    def test_a_value_begins_at_the_first_equals_sign(self) -> None:
+        with pytest.raises(WrongAnalysis, match=r"MinConfidence.*5=5"):
+            understood("label-detection:MinConfidence=5=5")
+
     def test_json_may_stand_behind_spaces(self) -> None:
         assert list(understood('\n {"label-detection": {}}')) == ["label-detection"]
 
@@ -425,6 +429,20 @@ class TestChooser:
     def test_an_object_that_is_gone_or_replaced_says_nothing(self) -> None:
         assert self.chosen(Objects(Gone("it is gone"))) == ["face-detection"]
         assert self.chosen(Objects(head({"analyses": "none"}, etag="other"))) == ["face-detection"]
+
+    def test_an_etag_is_compared_without_its_quotes_only(self) -> None:
+        assert self.chosen(Objects(head({"analyses": "none"}, etag="X1X")), etag="X1X") == []
+
+    @pytest.mark.parametrize(
+        ("where", "objects"),
+        [
+            ("metadata", Objects(head({"analyses": "text"}))),
+            ("tags", Objects(head({}, 1), tagged(analyses="text"))),
+        ],
+    )
+    def test_a_wrong_choice_says_where_it_stands(self, where: str, objects: Objects) -> None:
+        with pytest.raises(WrongChoice, match=f"^its {where} says analyses: 'text'"):
+            self.chosen(objects)
 
     def test_a_right_to_read_tags_is_a_scope_of_its_own(self) -> None:
         with pytest.raises(AccountFault, match=r"no \(its tags\)") as raised:

@@ -27,7 +27,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
-        self.client = Table().client()
+        self.client: Any = Table().client()
         self.jobs = Jobs(self.client, "jobs", self.clock)
 
     @property
@@ -400,15 +400,16 @@ class TestWhatTheSchedulerKnows:
         jobs = [desk.claimed(key=str(n)) for n in range(3 + before)]
         for job in jobs[3:]:
             desk.jobs.take_slot(job, most + before)
+        patched: Any = desk.jobs
         faster, read = Jobs(desk.client, "jobs", desk.clock), desk.jobs._get_item
 
         def late(item_id: str) -> Any:
             item = read(item_id)
-            desk.jobs._get_item = read
+            patched._get_item = read
             assert faster.take_slot(jobs[0], most + before)
             return item
 
-        desk.jobs._get_item = late
+        patched._get_item = late
 
         assert desk.jobs.take_slot(jobs[1], most + before) is taken
         assert len(read(job_table.SLOTS)["holders"]) == 1 + taken + before
@@ -562,7 +563,8 @@ class TestEnds:
 
     def test_a_suspect_that_was_rejected_anew_meanwhile_is_left(self, desk: Desk) -> None:
         job = desk.rejected(suspected_in="videos")
-        desk.jobs.get = lambda _: replace(job, suspected_at=desk.at(-5))
+        patched: Any = desk.jobs
+        patched.get = lambda _: replace(job, suspected_at=desk.at(-5))
 
         assert not desk.jobs.requeue_suspect(job.job_id)
 

@@ -70,7 +70,7 @@ class Client:
     def __init__(self, *answers: Any) -> None:
         self._answers = list(answers)
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.parsers: dict[str, Any] = {}
+        self.parsers: dict[tuple[str, str], Any] = {}
         self.meta = SimpleNamespace(events=SimpleNamespace(register=self._register))
 
     def _register(self, event: str, parser: Any, unique_id: str) -> None:
@@ -88,7 +88,7 @@ class Client:
 
 
 def refusal(code: str, **said: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, **said}}, "Start")  # type: ignore[typeddict-item]
+    return ClientError({"Error": {"Code": code, **said}}, "Start")
 
 
 def rekognition(starter: Any = None, reader: Any = None) -> Rekognition:

@@ -53,6 +53,10 @@ def test_a_video_that_is_there_as_it_was_uploaded_can_be_started() -> None:
     assert s3.asked == [{"Bucket": "videos", "Key": "x.mp4"}]
 
 
+def test_an_etag_is_compared_without_its_quotes_only() -> None:
+    Videos(S3({"ETag": '"X1X"'})).check(job(etag="X1X"))
+
+
 def test_the_version_that_was_uploaded_is_asked_for() -> None:
     s3 = S3()
 

@@ -119,5 +119,5 @@ def test_a_module_that_is_not_mutated_is_named_with_those_that_are() -> None:
         chosen(["clock"])
 
 
-def test_the_modules_are_there() -> None:
-    assert [module for module in MODULES if not (ROOT / module).is_file()] == []
+def test_the_modules_and_their_tests_are_there() -> None:
+    assert [path for path in (*MODULES, *MODULES.values()) if not (ROOT / path).is_file()] == []
