@@ -28,11 +28,11 @@ TRIES_IN_A_CALL = 3  # boto3's standard mode; it repeats "no slot" too
 class Present(AnyObject):
     """The load's objects, without those that are gone."""
 
-    def look(self, source: Source) -> Stored:
+    def head(self, source: Source) -> Stored:
         """Raises Unreadable for what is gone."""
         if source.name.startswith("gone/"):
             raise Unreadable(source.name)
-        return super().look(source)
+        return super().head(source)
 
 
 class Baseline:

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bench import report
-from rekognition_local.engines.analysis_pass import ANALYZERS, EXTRAS, Look, look_at
+from rekognition_local.engines.analysis_pass import ANALYZERS, EXTRAS, AnalysisTask, analyze_video
 from rekognition_local.engines.models import MADE
 from rekognition_local.video import Video
 from tools.installed import installed_with
@@ -81,9 +81,9 @@ def main() -> None:
 
 
 def installed(analysis: str) -> bool:
-    look = Look("job", analysis, NEEDED.get(analysis, {}))
+    task = AnalysisTask("job", analysis, NEEDED.get(analysis, {}))
     with CLIP.open("rb") as file:
-        return "not installed" not in (look_at(file, [look], lambda _done: None)["job"].failure or "")
+        return "not installed" not in (analyze_video(file, [task], lambda _done: None)["job"].failure or "")
 
 
 def make(path: Path, size: str, seconds: int) -> Path:
@@ -122,13 +122,13 @@ def in_a_process(video: Path, analyses: list[str], seconds: int) -> dict[str, fl
 
 def measure(video: Path, analyses: list[str]) -> tuple[float, float, float]:
     """FIGURES of one run, without imports."""
-    looks = [Look(name, name, NEEDED.get(name, {})) for name in analyses]
+    tasks = [AnalysisTask(name, name, NEEDED.get(name, {})) for name in analyses]
     with CLIP.open("rb") as file:
-        look_at(file, [Look(name, name, NEEDED.get(name, {})) for name in analyses], lambda _done: None)
+        analyze_video(file, [AnalysisTask(name, name, NEEDED.get(name, {})) for name in analyses], lambda _done: None)
     began, core = time.perf_counter(), time.process_time()
     with video.open("rb") as file:
-        if looks:
-            failures = [outcome.failure for outcome in look_at(file, looks, lambda _done: None).values()]
+        if tasks:
+            failures = [outcome.failure for outcome in analyze_video(file, tasks, lambda _done: None).values()]
             assert not any(failures), failures
         else:
             with Video(file) as decoded:

@@ -1,4 +1,4 @@
-"""The two things the service needs of AWS: to look at an object, and to publish a completion message.
+"""The two things the service needs of AWS: to find an object, and to publish a completion message.
 
 Both are small protocols, so that moto, the emulator or a fake can stand behind them.
 """
@@ -43,7 +43,7 @@ class Stored:
 
 
 class Objects(Protocol):
-    def look(self, source: Source) -> Stored:
+    def head(self, source: Source) -> Stored:
         """Raises Unreadable."""
 
     def download(self, source: Source, into: IO[bytes]) -> None:
@@ -67,7 +67,7 @@ class AnyObject:
     def __init__(self, metadata: Mapping[str, Mapping[str, str]] | None = None) -> None:
         self.metadata = metadata or {}
 
-    def look(self, source: Source) -> Stored:
+    def head(self, source: Source) -> Stored:
         return Stored(size=1, metadata=self.metadata.get(source.name, {}))
 
     def download(self, source: Source, into: IO[bytes]) -> None:  # noqa: ARG002  they are all alike
@@ -90,7 +90,7 @@ class S3Objects:
             self._client = boto3.client("s3")
         return self._client
 
-    def look(self, source: Source) -> Stored:
+    def head(self, source: Source) -> Stored:
         from botocore.exceptions import ClientError, ParamValidationError
 
         region = ""

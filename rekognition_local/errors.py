@@ -31,7 +31,7 @@ KNOWN: dict[str, tuple[int, str]] = {
     "ResourceNotFoundException": (400, "Request has invalid Job Id."),
     "ThrottlingException": (400, "Slow down; sudden increase in rate of requests"),
     "VideoTooLargeException": (400, "Video size in bytes: {size} is more than the maximum limit of: {limit} bytes"),
-    # Not of Rekognition's own making: what every service of this protocol answers before it looks at a request.
+    # Not of Rekognition's own making: what every service of this protocol answers before it reads a request.
     "SerializationException": (400, "The request body is not what the operation takes."),
     "UnknownOperationException": (400, "The operation is not known."),
     "ServiceUnavailableException": (503, "Service Unavailable"),

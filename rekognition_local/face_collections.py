@@ -49,7 +49,7 @@ class Collection:
 
 
 class Collections:
-    """Answers the collections' operations. Not thread-safe, except :meth:`look_at`: the service asks under its lock."""
+    """Answers the collections' operations. Not thread-safe, except :meth:`faces_in_image`. The service holds a lock."""
 
     def __init__(self, engine: Engine, objects: Objects, clock: Callable[[], float]) -> None:
         self._engine = engine
@@ -59,7 +59,7 @@ class Collections:
         self._collections: dict[Scope, dict[str, Collection]] = defaultdict(dict)
 
     def answer(self, operation: str, parameters: Parameters, scope: Scope, seen: FacesInImage = ()) -> dict[str, Any]:
-        """Raises ServiceError. *seen* is what :meth:`look_at` said, for operations that take an image."""
+        """Raises ServiceError. *seen* is what :meth:`faces_in_image` said, for operations that take an image."""
         operations: dict[str, Callable[[Parameters, Scope], dict[str, Any]]] = {
             "CreateCollection": self._create,
             "DeleteCollection": self._delete,
@@ -78,7 +78,7 @@ class Collections:
         faces = self._found({"CollectionId": collection_id}, scope).faces.values()
         return [{"Face": indexed.face, "Vector": list(indexed.vector)} for indexed in faces]
 
-    def look_at(self, parameters: Parameters, region: str, may_read: bool | None) -> FacesInImage:
+    def faces_in_image(self, parameters: Parameters, region: str, may_read: bool | None) -> FacesInImage:
         """The faces in a request's image. Takes its time. Raises ServiceError."""
         image = parameters["Image"]
         if "Bytes" in image:
@@ -99,7 +99,7 @@ class Collections:
         if may_read is False:
             raise ServiceError("InvalidS3ObjectException")
         try:
-            stored = self._objects.look(source)
+            stored = self._objects.head(source)
             if stored.region and stored.region != region:
                 raise ServiceError("InvalidS3ObjectException")
             if stored.size > MOST_IMAGE_BYTES:

@@ -7,7 +7,7 @@
     GET  /_faults   the settings of faults.py;  PUT changes those it names
     POST /_inject   {"operation", "error_code", "times", "after", "carried_out", "status"}: scripted refusals
 
-A proxy in front that checks IAM says who calls in X-Localcloud-* headers. A direct call is taken for
+A proxy in front that checks IAM says who calls in X-Rekognition-Local-* headers. A direct call is taken for
 the account that its access key names (12 digits), as moto and the emulator read keys, or for 000000000000.
 """
 
@@ -148,13 +148,13 @@ def caller_of(headers: Mapping[str, str] | Message) -> Caller:
     """Who calls, from the headers of a proxy in front, or from the signature's credential scope."""
     signed = _CREDENTIAL.search(headers.get("Authorization") or "")
     key, region = signed.groups() if signed else ("", "us-east-1")
-    account = headers.get("X-Localcloud-Account") or (key if re.fullmatch(r"\d{12}", key) else "000000000000")
+    account = headers.get("X-Rekognition-Local-Account") or (key if re.fullmatch(r"\d{12}", key) else "000000000000")
     return Caller(
         account=account,
-        region=headers.get("X-Localcloud-Region") or region,
-        arn=headers.get("X-Localcloud-Caller") or "",
-        may_read=_known(headers.get("X-Localcloud-May-Read")),
-        may_pass_role=_known(headers.get("X-Localcloud-May-Pass-Role")),
+        region=headers.get("X-Rekognition-Local-Region") or region,
+        arn=headers.get("X-Rekognition-Local-Caller") or "",
+        may_read=_known(headers.get("X-Rekognition-Local-May-Read")),
+        may_pass_role=_known(headers.get("X-Rekognition-Local-May-Pass-Role")),
     )
 
 

@@ -208,7 +208,7 @@ class RekognitionVideo:
         channel = parameters.get("NotificationChannel")
         if channel and caller.may_pass_role is False:
             raise ServiceError("AccessDeniedException", _not_authorized(caller, "iam:PassRole", channel["RoleArn"]))
-        stored = self._look(source, caller)
+        stored = self._head(source, caller)
         with self._lock:
             self._end_due_jobs()
             scope, now = (caller.account, caller.region), self.clock()
@@ -233,11 +233,11 @@ class RekognitionVideo:
                 self.news.set()
         return _start_body(job.id)
 
-    def _look(self, source: Source, caller: Caller) -> Stored:
+    def _head(self, source: Source, caller: Caller) -> Stored:
         if caller.may_read is False:
             raise ServiceError("InvalidS3ObjectException")
         try:
-            stored = self.objects.look(source)
+            stored = self.objects.head(source)
         except Unreadable:
             raise ServiceError("InvalidS3ObjectException") from None
         except BotoCoreError as error:
@@ -338,7 +338,7 @@ class RekognitionVideo:
             with self._lock:
                 self._collections.known(parameters["CollectionId"], scope)
             # Not under the lock: it takes its time.
-            seen = self._collections.look_at(parameters, caller.region, caller.may_read)
+            seen = self._collections.faces_in_image(parameters, caller.region, caller.may_read)
         with self._lock:
             answer = self._collections.answer(operation, parameters, scope, seen)
         return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""Look at what the engines see, without a cloud: boxes on frames, and a strip of the shots.
+"""Draws what the engines find: boxes on frames, and a strip of the shots.
 
     python -m rekognition_local.show VIDEO --out FOLDER --analyses face-detection text-detection --at 2.5
 
@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from rekognition_local.catalogue import BY_NAME
-from rekognition_local.engines.analysis_pass import ANALYZERS, Look, look_at
+from rekognition_local.engines.analysis_pass import ANALYZERS, AnalysisTask, analyze_video
 from rekognition_local.video import Video
 
 COLORS = {"Face": (64, 224, 160), "TextDetection": (255, 214, 70), "Label": (96, 170, 255), "Person": (255, 120, 170)}
@@ -56,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _rows(video: Path, analyses: Sequence[str]) -> list[Row]:
     needed = {"segment-detection": {"SegmentTypes": ["TECHNICAL_CUE", "SHOT"]}}
-    looks = [Look(analysis, analysis, needed.get(analysis, {})) for analysis in analyses]
+    tasks = [AnalysisTask(analysis, analysis, needed.get(analysis, {})) for analysis in analyses]
     with video.open("rb") as file:
-        outcomes = look_at(file, looks, lambda _done: None)
+        outcomes = analyze_video(file, tasks, lambda _done: None)
     for analysis, outcome in outcomes.items():
         print(f"{analysis}: {outcome.failure or f'{len(outcome.rows)} {BY_NAME[analysis].rows}'}")
     return [json.loads(row) for outcome in outcomes.values() for row in outcome.rows]

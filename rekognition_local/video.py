@@ -1,6 +1,6 @@
-"""Looking at a video: what it is, and the frames that Rekognition would look at.
+"""Reads a video: its metadata, and the frames that Rekognition would sample.
 
-Decoded straight through by PyAV (seeking to each sample is 5 to 10 times slower); only what is looked at is converted.
+Decoded straight through by PyAV (seeking to each sample is 5 to 10 times slower); only sampled frames are converted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 Picture = NDArray[np.uint8]
 """Height × width × 3, BGR."""
 
-#: AWS looks at two frames a second of stored video; it warns that this may change.
+#: AWS samples two frames a second of stored video; it warns that this may change.
 SAMPLES_PER_SECOND = 2
 LONGEST = 6 * 3600  # seconds; the service's limit
 COLOR_RANGES = {1: "LIMITED", 2: "FULL"}  # FFmpeg's AVColorRange; unknown is taken as LIMITED, as players do
@@ -40,7 +40,7 @@ class Frame:
 
 
 class Sample:
-    """One frame that is looked at: ``millis`` since the video's start, and its picture as it would be shown."""
+    """One sampled frame: ``millis`` since the video's start, and its picture as it would be shown."""
 
     def __init__(self, frame: Any, millis: int) -> None:
         self.millis = millis
@@ -141,7 +141,7 @@ class Video:
         ]
 
     def samples(self, watch: Callable[[Frame], None] | None = None) -> Iterator[Sample]:
-        """The frames Rekognition looks at, in order; *watch* is shown every frame, from the same decode.
+        """The frames Rekognition samples, in order; *watch* is shown every frame, from the same decode.
 
         Raises CannotAnalyse when nothing can be decoded.
         """
@@ -193,7 +193,7 @@ def sampled(frames: Iterator[Frame]) -> Iterator[Sample]:
     found in real answers (0, 467, 967, 1468 ms at 29.97 fps). Fractions, because floats round wrongly at the floor.
     """
     before: Frame | None = None
-    moment, shown = 0, Fraction(0)  # the next moment to look at, in samples; how long the last frame was shown
+    moment, shown = 0, Fraction(0)  # the next moment to sample, in samples; how long the last frame was shown
     for frame in frames:
         # `before` is what is shown until now: at every moment that has passed since.
         passed = math.ceil(frame.time * SAMPLES_PER_SECOND)

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 from cli.pages.report import Facts, write_report
 from cli.pages.server import Site
 from lambdas.model.analyses import CATALOGUE
-from rekognition_local.engines.analysis_pass import ANALYZERS, Look, look_at
+from rekognition_local.engines.analysis_pass import ANALYZERS, AnalysisTask, analyze_video
 from tests.browser import DESK, FLAGS, PHONE, browser_path
 from tests.cli.pages.fake import FakeBackend
 
@@ -34,9 +34,9 @@ PARAMETERS = {"segment-detection": {"SegmentTypes": ["SHOT", "TECHNICAL_CUE"]}}
 def looked_at() -> dict[str, dict[str, Any]]:
     """What the installed engines see in the clip, as the results documents have it."""
     names = [name for name in ANALYZERS if name in CATALOGUE and name != "face-search"]  # which wants a collection
-    looks = [Look(name, name, {**CATALOGUE[name].defaults, **PARAMETERS.get(name, {})}) for name in names]
+    tasks = [AnalysisTask(name, name, {**CATALOGUE[name].defaults, **PARAMETERS.get(name, {})}) for name in names]
     with CLIP.open("rb") as file:
-        outcomes = look_at(file, looks, lambda _done: None)
+        outcomes = analyze_video(file, tasks, lambda _done: None)
     documents = {}
     for name, outcome in outcomes.items():
         if outcome.failure:

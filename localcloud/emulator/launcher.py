@@ -186,7 +186,7 @@ def serve_rekognition(app, url_file: Path) -> None:
     from ministack.core import iam_actions
 
     async def handle(method, path, headers, body, query):
-        sent = {k: v for k, v in headers.items() if k not in NOT_FORWARDED and not k.startswith("x-localcloud-")}
+        sent = {k: v for k, v in headers.items() if k not in NOT_FORWARDED and not k.startswith("x-rekognition-local-")}
         sent |= facts_about_caller(headers, body, query)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(forwarders, forward, url_file, method, path, sent, body)
@@ -235,9 +235,9 @@ def facts_about_caller(headers: dict, body: bytes, query: dict) -> dict[str, str
 
     region = get_region()
     facts = {
-        "X-Localcloud-Account": get_account_id(),
-        "X-Localcloud-Region": region,
-        "X-Localcloud-Caller": caller_arn(),
+        "X-Rekognition-Local-Account": get_account_id(),
+        "X-Rekognition-Local-Region": region,
+        "X-Rekognition-Local-Caller": caller_arn(),
     }
     try:
         request = json.loads(body or b"{}")
@@ -253,11 +253,11 @@ def facts_about_caller(headers: dict, body: bytes, query: dict) -> dict[str, str
             "Image": {"S3Object": {"Bucket": str(bucket), "Name": str(name)} as named}
         }:
             read = "s3:GetObjectVersion" if named.get("Version") else "s3:GetObject"
-            facts["X-Localcloud-May-Read"] = json.dumps(may(read, f"arn:aws:s3:::{bucket}/{name}"))
+            facts["X-Rekognition-Local-May-Read"] = json.dumps(may(read, f"arn:aws:s3:::{bucket}/{name}"))
     match request:
         case {"NotificationChannel": {"RoleArn": str(role)}}:
             passed_to = {"iam:PassedToService": "rekognition.amazonaws.com"}
-            facts["X-Localcloud-May-Pass-Role"] = json.dumps(may("iam:PassRole", role, passed_to))
+            facts["X-Rekognition-Local-May-Pass-Role"] = json.dumps(may("iam:PassRole", role, passed_to))
     return facts
 
 

@@ -36,7 +36,7 @@ EXTRAS: dict[str, str] = {
 
 
 @dataclass(slots=True)
-class Look:
+class AnalysisTask:
     """One job of an analysis pass: its parameters, its analyzer and the rows so far."""
 
     job_id: str
@@ -61,12 +61,12 @@ class Look:
         if self.analyzer:
             self.extra = self._try(self.analyzer.extra, video) or {}
 
-    def _add[T](self, look: Callable[[T], list[dict[str, Any]]], at: T) -> None:
-        self.rows += [json.dumps(row, separators=(",", ":")).encode() for row in self._try(look, at) or ()]
+    def _add[T](self, step: Callable[[T], list[dict[str, Any]]], at: T) -> None:
+        self.rows += [json.dumps(row, separators=(",", ":")).encode() for row in self._try(step, at) or ()]
 
-    def _try[T, R](self, look: Callable[[T], R], at: T) -> R | None:
+    def _try[T, R](self, step: Callable[[T], R], at: T) -> R | None:
         try:
-            return look(at)
+            return step(at)
         except Exception as error:  # one engine's trouble is not the others'
             self.fail(f"The local engine for {self.analysis} failed: {error}")
             return None
@@ -78,39 +78,42 @@ class Look:
         return Outcome(failure=self.failure) if self.failure else Outcome(self.rows, video, extra=self.extra)
 
 
-def look_at(
-    file: IO[bytes], looks: Sequence[Look], progress: Callable[[float], None], log: Callable[[str], None] = print
+def analyze_video(
+    file: IO[bytes],
+    tasks: Sequence[AnalysisTask],
+    progress: Callable[[float], None],
+    log: Callable[[str], None] = print,
 ) -> dict[str, Outcome]:
-    """Decode *file* once for all *looks*. Never raises: what goes wrong is each job's outcome.
+    """Decode *file* once for all *tasks*. Never raises: what goes wrong is each job's outcome.
 
     *progress* is told how much is done, 0..1, after each sample; *log* why a file can't be analysed.
     """
-    for look in looks:
+    for task in tasks:
         try:
-            look.analyzer = _analyzer(look.analysis, look.parameters)
+            task.analyzer = _analyzer(task.analysis, task.parameters)
         except Exception as error:
-            look.fail(str(error))
+            task.fail(str(error))
     metadata: dict[str, Any] = {}
     try:
         with Video(file) as video:
-            watchers = [look for look in looks if look.analyzer and look.analyzer.watches]
+            watchers = [task for task in tasks if task.analyzer and task.analyzer.watches]
 
             def watch(frame: Frame) -> None:
-                for look in watchers:
-                    look.watch(frame)
+                for task in watchers:
+                    task.watch(frame)
 
             for sample in video.samples(watch if watchers else None):
-                for look in looks:
-                    look.see(sample)
+                for task in tasks:
+                    task.see(sample)
                 progress(video.progress)
-            for look in looks:
-                look.finish(video)
+            for task in tasks:
+                task.finish(video)
             metadata = video.metadata
     except CannotAnalyse as reason:
         log(f"not a video that can be analysed: {reason}")
-        for look in looks:
-            look.fail(look.failure or UNREADABLE)
-    return {look.job_id: look.outcome(metadata) for look in looks}
+        for task in tasks:
+            task.fail(task.failure or UNREADABLE)
+    return {task.job_id: task.outcome(metadata) for task in tasks}
 
 
 def _analyzer(analysis: str, parameters: Mapping[str, Any]) -> Analyzer:

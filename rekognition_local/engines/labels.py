@@ -1,7 +1,7 @@
 """Labels: COCO-SSD (SSDLite on MobileNetV2) finds 80 kinds of things.
 
-It looks at 300×300 pixels whatever the source: good at what fills a tenth of the picture or more, blind to small things
-(cars down a street). AWS knows some 2,700 labels, also of scenes and activities; this knows things.
+Its input is 300×300 pixels whatever the source: good at what fills a tenth of the picture or more, blind to small
+things (cars down a street). AWS knows some 2,700 labels, also of scenes and activities; this knows things.
 
 Not AWS's values: ``Confidence`` is the score × 100 and tends to be lower; 50, the default MinConfidence, suits it. A
 label is as sure as its surest instance. Names, ancestors and categories are taxonomy.py's.

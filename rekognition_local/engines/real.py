@@ -24,7 +24,7 @@ from typing import IO, NamedTuple
 
 from rekognition_local.aws import S3Objects
 from rekognition_local.engines import NO_VIDEO, FacesInImage, Outcome, Planned, Report, Work
-from rekognition_local.engines.analysis_pass import Look, how_to_install, look_at
+from rekognition_local.engines.analysis_pass import AnalysisTask, analyze_video, how_to_install
 from rekognition_local.engines.models import ModelMissing
 
 log = logging.getLogger("rekognition_local")
@@ -153,7 +153,7 @@ class Workers:
             process.communicate()
 
     def _work(self, process: subprocess.Popen[bytes], batch: Sequence[tuple[Work, Report]]) -> bool:
-        """Have *batch* looked at. False when the worker died before it said all."""
+        """Have *batch* analysed. False when the worker died before it said all."""
         jobs = [
             {"job_id": work.job_id, "analysis": work.analysis.name, "parameters": work.parameters} for work, _ in batch
         ]
@@ -181,13 +181,13 @@ class Workers:
 
 
 class InProcess:
-    """The real engines in the calling process, for tests beside moto: Start looks at the whole video at once."""
+    """The real engines in the calling process, for tests beside moto: Start returns when the video is analysed."""
 
     def __init__(self, objects: S3Objects) -> None:
         self._objects = objects
 
     def begin(self, work: Work, report: Report) -> Planned | None:  # noqa: ARG002  it never reports late
-        look = Look(work.job_id, work.analysis.name, work.parameters)
+        task = AnalysisTask(work.job_id, work.analysis.name, work.parameters)
         with tempfile.TemporaryFile() as file:
             try:
                 self._objects.download(work.source, file)
@@ -195,7 +195,7 @@ class InProcess:
                 log.warning("%s: %s", work.source, error)
                 return Planned(0.0, Outcome(failure=NO_VIDEO))
             file.seek(0)
-            return Planned(0.0, look_at(file, [look], lambda _done: None, log.info)[work.job_id])
+            return Planned(0.0, analyze_video(file, [task], lambda _done: None, log.info)[work.job_id])
 
     def progress(self, job_id: str) -> float | None:  # noqa: ARG002
         return None

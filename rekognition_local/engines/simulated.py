@@ -1,4 +1,4 @@
-"""An engine that looks at nothing: a job takes so many seconds and yields so many detections.
+"""An engine that reads no video: a job takes so many seconds and yields so many detections.
 
 For load, for long videos and for failures on demand. What it says is plausible, depends on the row's index and the
 job's parameters alone, and is made when a page is asked for: a million detections take no memory.

@@ -21,7 +21,7 @@ from rekognition_local.engines.taxonomy import labels
 from rekognition_local.engines.timecode import stretch
 from rekognition_local.filters import LabelFilter, SegmentFilter, TextFilter
 
-#: Rekognition looks at two frames a second, and at six hours at most.
+#: Rekognition samples two frames a second, and at six hours at most.
 MOST_SAMPLES = 6 * 3600 * 2
 SAMPLE_MILLIS = 500
 #: Faces repeat after so many. A prime, so that faces of one sample never look alike.
@@ -271,7 +271,7 @@ def _text(content: str, kind: str, confidence: float, box: Mapping[str, float]) 
     }
 
 
-# Celebrities: nobody who exists.
+# Celebrities: invented people.
 
 _CELEBRITIES = (
     ("1AbcLocal01", "Ada Example", "Female"),
@@ -302,7 +302,7 @@ def _celebrity(who: int, sample: int) -> Body:
     }
 
 
-# People, and who of them is in a collection: somebody who is, somebody who looks like two of its faces, a stranger.
+# People, and who of them is in a collection: one who is, one who is like two of its faces, and one who is not.
 
 
 def persons(count: int, parameters: Parameters) -> Film:

@@ -18,7 +18,7 @@ from rekognition_local.engines.analyzer import Analyzer
 from rekognition_local.filters import TextFilter
 from rekognition_local.video import Sample
 
-#: Pixels along the longer side: of the picture that is read, and of what lines are looked for in.
+#: Pixels along the longer side: of the picture that is read, and of the one that lines are found in.
 READ_SIDE, FIND_SIDE = 1280, 736
 MOST_WORDS = 100  # per frame, the service's limit
 

@@ -23,7 +23,7 @@ from typing import IO, Any
 from rekognition_local import clients
 from rekognition_local.aws import S3Objects
 from rekognition_local.engines import NO_VIDEO, Outcome, Source
-from rekognition_local.engines.analysis_pass import Look, look_at
+from rekognition_local.engines.analysis_pass import AnalysisTask, analyze_video
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def _read(tasks: queue.SimpleQueue[bytes]) -> None:
 
 def _do(task: dict[str, Any], objects: S3Objects, out: IO[bytes]) -> None:
     source = Source(**task["source"])
-    looks = [Look(**job) for job in task["jobs"]]
+    tasks = [AnalysisTask(**job) for job in task["jobs"]]
     said = time.monotonic()
 
     def progress(done: float) -> None:
@@ -68,10 +68,10 @@ def _do(task: dict[str, Any], objects: S3Objects, out: IO[bytes]) -> None:
             objects.download(source, file)
         except Exception as error:
             log(str(error))
-            outcomes = {look.job_id: Outcome(failure=NO_VIDEO) for look in looks}
+            outcomes = {it.job_id: Outcome(failure=NO_VIDEO) for it in tasks}
         else:
             file.seek(0)
-            outcomes = look_at(file, looks, progress, log)
+            outcomes = analyze_video(file, tasks, progress, log)
     for job_id, outcome in outcomes.items():
         about: dict[str, Any] = {"job_id": job_id, "video": outcome.video, "failure": outcome.failure}
         about |= {"extra": outcome.extra, "rows": len(outcome.rows)}

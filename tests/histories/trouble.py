@@ -356,8 +356,8 @@ class Readable:
     objects: Objects
     revoked: set[str]
 
-    def look(self, source: Source) -> Stored:
-        stored = self.objects.look(source)
+    def head(self, source: Source) -> Stored:
+        stored = self.objects.head(source)
         if BAD in stored.metadata or self.revoked & {"read", "key"}:
             raise Unreadable(source.name)
         return stored

@@ -99,7 +99,9 @@ def start(caller, endpoint):
         assert answer["ResponseMetadata"]["HTTPHeaders"]["x-from-the-endpoint"] == "yes"
         headers, body = endpoint.calls[-1]
         assert body["Video"]["S3Object"] == place
-        return {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-localcloud-")}
+        return {
+            name.lower(): value for name, value in headers.items() if name.lower().startswith("x-rekognition-local-")
+        }
 
     return start
 
@@ -143,15 +145,15 @@ def test_the_endpoint_learns_who_may_read_a_picture(caller, endpoint):
     for statements, told in (([index], "false"), ([index, allow("s3:GetObject", "arn:aws:s3:::videos/*")], "true")):
         caller("rekognition", *statements).index_faces(CollectionId="people", Image=picture)
         headers, _ = endpoint.calls[-1]
-        assert {name.lower(): value for name, value in headers.items()}["x-localcloud-may-read"] == told
+        assert {name.lower(): value for name, value in headers.items()}["x-rekognition-local-may-read"] == told
 
 
 def test_the_endpoint_learns_who_calls(start):
     facts = start(START)
 
-    assert facts["x-localcloud-account"] == "000000000000"
-    assert facts["x-localcloud-region"] == "us-east-1"
-    assert facts["x-localcloud-caller"] == "arn:aws:sts::000000000000:assumed-role/caller/session"
+    assert facts["x-rekognition-local-account"] == "000000000000"
+    assert facts["x-rekognition-local-region"] == "us-east-1"
+    assert facts["x-rekognition-local-caller"] == "arn:aws:sts::000000000000:assumed-role/caller/session"
 
 
 @pytest.mark.parametrize(
@@ -164,12 +166,12 @@ def test_the_endpoint_learns_who_calls(start):
     ],
 )
 def test_the_endpoint_learns_whether_the_caller_may_read_the_video(start, grants, may):
-    assert start(START, *grants)["x-localcloud-may-read"] == may
+    assert start(START, *grants)["x-rekognition-local-may-read"] == may
 
 
 def test_a_version_needs_the_permission_for_versions(start):
-    assert start(START, allow("s3:GetObject"), Version="1")["x-localcloud-may-read"] == "false"
-    assert start(START, allow("s3:GetObjectVersion"), Version="1")["x-localcloud-may-read"] == "true"
+    assert start(START, allow("s3:GetObject"), Version="1")["x-rekognition-local-may-read"] == "false"
+    assert start(START, allow("s3:GetObjectVersion"), Version="1")["x-rekognition-local-may-read"] == "true"
 
 
 def test_a_bucket_policy_can_refuse_the_reading(start, cloud):
@@ -177,7 +179,7 @@ def test_a_bucket_policy_can_refuse_the_reading(start, cloud):
     s3 = cloud.client("s3")
     s3.put_bucket_policy(Bucket="videos", Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
     try:
-        assert start(START, allow("s3:GetObject"))["x-localcloud-may-read"] == "false"
+        assert start(START, allow("s3:GetObject"))["x-rekognition-local-may-read"] == "false"
     finally:
         s3.delete_bucket_policy(Bucket="videos")
 
@@ -191,15 +193,15 @@ def test_a_bucket_policy_can_refuse_the_reading(start, cloud):
     ],
 )
 def test_the_endpoint_learns_whether_the_caller_may_pass_the_role(start, grants, may):
-    assert start(START, *grants)["x-localcloud-may-pass-role"] == may
+    assert start(START, *grants)["x-rekognition-local-may-pass-role"] == may
 
 
 def test_root_may_do_everything(cloud, endpoint):
     cloud.client("rekognition").start_face_detection(Video={"S3Object": {"Bucket": "videos", "Name": "a.mp4"}})
 
     headers = {name.lower(): value for name, value in endpoint.calls[-1][0].items()}
-    assert headers["x-localcloud-may-read"] == "true"
-    assert "x-localcloud-may-pass-role" not in headers  # no role was named
+    assert headers["x-rekognition-local-may-read"] == "true"
+    assert "x-rekognition-local-may-pass-role" not in headers  # no role was named
 
 
 def test_an_endpoint_that_does_not_answer_is_an_internal_error_and_comes_back(cloud):

@@ -19,7 +19,7 @@ from rekognition_local import AnyObject, RekognitionVideo, attach
 from rekognition_local.catalogue import BY_NAME
 from rekognition_local.convert.onnx_file import Graph
 from rekognition_local.engines import NotAnImage, Outcome, Source, Work, models
-from rekognition_local.engines.analysis_pass import EXTRAS, Look, look_at
+from rekognition_local.engines.analysis_pass import EXTRAS, AnalysisTask, analyze_video
 from rekognition_local.engines.labels import Labels
 from rekognition_local.engines.models import COCO_SSD, OPEN_NSFW, SFACE, Model, ModelMissing, install_command
 from rekognition_local.engines.moderation import Moderation
@@ -51,7 +51,7 @@ def needs(extra: str) -> pytest.MarkDecorator:
 def look(path: Path, analysis: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The rows of one video."""
     with path.open("rb") as file:
-        outcome = look_at(file, [Look("job", analysis, parameters or {})], lambda _done: None)["job"]
+        outcome = analyze_video(file, [AnalysisTask("job", analysis, parameters or {})], lambda _done: None)["job"]
     assert outcome.failure is None, outcome.failure
     return [json.loads(row) for row in outcome.rows]
 
@@ -143,7 +143,7 @@ def test_segments_of_a_varying_rate_are_told_by_the_frames_own_times(tmp_path: P
 
 def test_sound_tracks_are_described(tmp_path: Path) -> None:
     with videos.with_sound(tmp_path).open("rb") as file:
-        outcome = look_at(file, [Look("job", "segment-detection", BOTH)], lambda _done: None)["job"]
+        outcome = analyze_video(file, [AnalysisTask("job", "segment-detection", BOTH)], lambda _done: None)["job"]
 
     (sound,) = outcome.extra["AudioMetadata"]
     assert (sound["Codec"], sound["SampleRate"], sound["NumberOfChannels"]) == ("aac", 44100, 1)
@@ -265,7 +265,7 @@ def png(picture: np.ndarray) -> bytes:
 
 
 @needs("search")
-def test_somebody_is_found_in_the_seconds_she_is_seen() -> None:
+def test_a_known_person_is_found_in_the_seconds_she_is_seen() -> None:
     rows = look(videos.CLIP, "face-search", {"CollectionFaces": [indexed()]})
 
     hers = [row["Timestamp"] for row in rows if "FaceMatches" in row]
@@ -288,7 +288,7 @@ def test_a_person_keeps_an_index_over_a_cut() -> None:
 
 
 @needs("search")
-def test_a_threshold_nobody_reaches_matches_nobody() -> None:
+def test_a_threshold_that_no_face_reaches_matches_none() -> None:
     rows = look(videos.CLIP, "face-search", {"CollectionFaces": [indexed()], "FaceMatchThreshold": 99.999})
 
     assert [row["Timestamp"] for row in rows if "FaceMatches" in row] in ([], [0])
@@ -305,7 +305,7 @@ def test_a_picture_is_indexed_face_by_face() -> None:
 
 @needs("search")
 def test_a_collection_is_searched_by_a_picture_and_by_a_face() -> None:
-    """A face, the same one smaller, and nobody."""
+    """A face, the same one smaller, and none."""
     client = attach(boto3.client("rekognition"), RekognitionVideo(engine=InProcess(AnyObject()), objects=AnyObject()))
     client.create_collection(CollectionId="people")
     large, small = (png(videos.portrait(*size)) for size in ((1280, 720), (480, 270)))
@@ -421,7 +421,7 @@ def test_an_onnx_file_of_ours_computes_what_it_says(tmp_path: Path) -> None:
     assert result.tolist() == [[[[3.0, 3.0], [3.0, 3.0]]]]
 
 
-# Moderation: a stub says what the net would, for no test holds what it looks for.
+# Moderation: a stub says what the model would, for no test holds what it detects.
 
 
 @needs("moderation")
@@ -450,9 +450,9 @@ def test_a_missing_extra_fails_the_job_and_names_the_command(monkeypatch: pytest
 
     monkeypatch.setattr(models, "_checked", nowhere)
     monkeypatch.setitem(sys.modules, "rapidocr", None)
-    looks = [Look("job", analysis, {}), Look("shots", "segment-detection", BOTH)]
+    tasks = [AnalysisTask("job", analysis, {}), AnalysisTask("shots", "segment-detection", BOTH)]
     with videos.CLIP.open("rb") as file:
-        outcomes = look_at(file, looks, lambda _done: None)
+        outcomes = analyze_video(file, tasks, lambda _done: None)
 
     assert f"{install_command(EXTRAS[analysis])} does that" in (outcomes["job"].failure or "")
     assert len(outcomes["shots"].rows) == 5
@@ -468,15 +468,15 @@ def test_the_command_that_installs_an_extra_can_be_given(monkeypatch: pytest.Mon
 
 def test_celebrities_have_no_engine_and_the_job_says_so() -> None:
     with videos.CLIP.open("rb") as file:
-        outcome = look_at(file, [Look("job", "celebrity-recognition", {})], lambda _done: None)["job"]
+        outcome = analyze_video(file, [AnalysisTask("job", "celebrity-recognition", {})], lambda _done: None)["job"]
 
     assert outcome.failure == "There is no local engine for celebrity-recognition."
 
 
 def test_one_decode_feeds_what_looks_at_samples_and_what_looks_at_every_frame() -> None:
-    looks = [Look("faces", "face-detection", {}), Look("shots", "segment-detection", BOTH)]
+    tasks = [AnalysisTask("faces", "face-detection", {}), AnalysisTask("shots", "segment-detection", BOTH)]
     with videos.CLIP.open("rb") as file:
-        outcomes = look_at(file, looks, lambda _done: None)
+        outcomes = analyze_video(file, tasks, lambda _done: None)
 
     assert (len(outcomes["faces"].rows), len(outcomes["shots"].rows)) == (17, 5)
 

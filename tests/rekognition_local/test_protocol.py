@@ -299,7 +299,7 @@ def test_a_job_without_a_tag_is_announced_without_one(harness: ServiceHarness) -
     assert "JobTag" not in harness.messages()[0]
 
 
-def test_a_job_without_a_channel_is_announced_to_nobody(harness: ServiceHarness) -> None:
+def test_a_job_without_a_channel_sends_no_message(harness: ServiceHarness) -> None:
     harness.start()
 
     harness.wait(10)
@@ -491,7 +491,7 @@ class Shelf:
     def __init__(self, size: int = 1, region: str = "") -> None:
         self.stored = Stored(size, region=region)
 
-    def look(self, source: Source) -> Stored:
+    def head(self, source: Source) -> Stored:
         if source.name != KEY:
             raise Unreadable
         return self.stored

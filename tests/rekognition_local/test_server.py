@@ -36,7 +36,7 @@ def wait_for(client: Any, job_id: str, seconds: float = 30) -> dict[str, Any]:
     return answer
 
 
-def look_at(endpoint: Endpoint, s3: Any, bucket: str, path: Path, key: str | None = None) -> dict[str, Any]:
+def analyzed(endpoint: Endpoint, s3: Any, bucket: str, path: Path, key: str | None = None) -> dict[str, Any]:
     """What the endpoint says of a video file."""
     key = key or path.name
     s3.upload_file(str(path), bucket, key)
@@ -79,7 +79,7 @@ def simulated(start_endpoint: Callable[..., Endpoint], s3: Any) -> Endpoint:
 
 
 def test_the_clip_has_its_faces_at_their_seconds(real: Endpoint, s3: Any, bucket: str) -> None:
-    answer = look_at(real, s3, bucket, videos.CLIP)
+    answer = analyzed(real, s3, bucket, videos.CLIP)
 
     faces = Counter(face["Timestamp"] for face in answer["Faces"])
     assert faces == CLIP_FACES
@@ -95,7 +95,7 @@ def test_the_clip_has_its_faces_at_their_seconds(real: Endpoint, s3: Any, bucket
 
 
 def test_faces_are_where_they_are_in_the_picture(real: Endpoint, s3: Any, bucket: str) -> None:
-    both = [face["Face"] for face in look_at(real, s3, bucket, videos.CLIP)["Faces"] if face["Timestamp"] == 2969]
+    both = [face["Face"] for face in analyzed(real, s3, bucket, videos.CLIP)["Faces"] if face["Timestamp"] == 2969]
 
     left, right = (face["BoundingBox"] for face in both)
     assert left["Left"] + left["Width"] < 0.5 < right["Left"] + right["Width"] / 2
@@ -113,7 +113,7 @@ def test_faces_are_where_they_are_in_the_picture(real: Endpoint, s3: Any, bucket
 def test_what_rekognition_does_not_read_fails_in_its_words(
     real: Endpoint, s3: Any, bucket: str, videos_folder: Path, make: Callable[[Path], Path]
 ) -> None:
-    answer = look_at(real, s3, bucket, make(videos_folder))
+    answer = analyzed(real, s3, bucket, make(videos_folder))
 
     assert (answer["JobStatus"], answer["StatusMessage"]) == ("FAILED", "Unsupported codec/format.")
 
@@ -121,13 +121,13 @@ def test_what_rekognition_does_not_read_fails_in_its_words(
 def test_an_empty_object_fails_too(real: Endpoint, s3: Any, bucket: str, tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
 
-    assert look_at(real, s3, bucket, tmp_path / "empty.mp4")["StatusMessage"] == "Unsupported codec/format."
+    assert analyzed(real, s3, bucket, tmp_path / "empty.mp4")["StatusMessage"] == "Unsupported codec/format."
 
 
 def test_a_video_without_faces_succeeds_with_an_empty_list(
     real: Endpoint, s3: Any, bucket: str, videos_folder: Path
 ) -> None:
-    answer = look_at(real, s3, bucket, videos.without_faces(videos_folder))
+    answer = analyzed(real, s3, bucket, videos.without_faces(videos_folder))
 
     assert (answer["JobStatus"], answer["Faces"]) == ("SUCCEEDED", [])
     assert "NextToken" not in answer
@@ -138,14 +138,14 @@ def test_a_large_video_and_a_difficult_key_are_no_trouble(
 ) -> None:
     key = "a b+c%20&'\"/日本語 😀//x.MP4"
 
-    answer = look_at(real, s3, bucket, videos.large(videos_folder), key)
+    answer = analyzed(real, s3, bucket, videos.large(videos_folder), key)
 
     assert len(answer["Faces"]) == 17
     assert answer["Video"]["S3Object"]["Name"] == key
 
 
 def test_a_turned_video_is_looked_at_upright(real: Endpoint, s3: Any, bucket: str, videos_folder: Path) -> None:
-    answer = look_at(real, s3, bucket, videos.rotated(videos_folder, 90))
+    answer = analyzed(real, s3, bucket, videos.rotated(videos_folder, 90))
 
     assert (answer["VideoMetadata"]["FrameWidth"], answer["VideoMetadata"]["FrameHeight"]) == (640, 360)
     assert all(abs(face["Face"]["Pose"]["Roll"]) < 15 for face in answer["Faces"])
@@ -236,14 +236,17 @@ def test_a_call_without_a_signature_is_answered(simulated: Endpoint, bucket: str
     assert (status, list(answer)) == (200, ["JobId"])
 
 
-def test_who_calls_is_told_by_whoever_stands_in_front(simulated: Endpoint, bucket: str) -> None:
+def test_a_proxy_in_front_says_who_calls(simulated: Endpoint, bucket: str) -> None:
     role = "arn:aws:iam::123456789012:role/publisher"
     channel = {"SNSTopicArn": "arn:aws:sns:us-east-1:123456789012:t", "RoleArn": role}
-    who = {"X-Localcloud-Account": "123456789012", "X-Localcloud-Caller": "arn:aws:iam::123456789012:user/me"}
+    who = {
+        "X-Rekognition-Local-Account": "123456789012",
+        "X-Rekognition-Local-Caller": "arn:aws:iam::123456789012:user/me",
+    }
 
     def start(**told: str) -> tuple[int, Any]:
         headers = {"X-Amz-Target": "RekognitionService.StartFaceDetection"} | who
-        headers |= {f"X-Localcloud-{name.replace('_', '-')}": word for name, word in told.items()}
+        headers |= {f"X-Rekognition-Local-{name.replace('_', '-')}": word for name, word in told.items()}
         body = {"Video": place(bucket, "clip.mp4"), "NotificationChannel": channel}
         return ask(simulated.url + "/", "POST", body, headers)
 
@@ -371,7 +374,7 @@ def test_web_pages_may_not_ask_and_unknown_paths_are_told_the_known_ones(simulat
     assert "/_stats" in unknown[1]["error"]
 
 
-def test_slow_answers_hold_up_nobody_else(start_endpoint: Callable[..., Endpoint], bucket: str, s3: Any) -> None:
+def test_a_slow_answer_delays_no_other(start_endpoint: Callable[..., Endpoint], bucket: str, s3: Any) -> None:
     endpoint = start_endpoint("--engine", "simulated", "--slow-seconds", "1")
     answers: list[float] = []
 

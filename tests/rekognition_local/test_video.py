@@ -1,4 +1,4 @@
-"""Which frames are looked at, what is said of a video, and what a face looks like from several sides."""
+"""Which frames are looked at, what is said of a video, and what a face tasks like from several sides."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rekognition_local.engines.analysis_pass import Look, look_at
+from rekognition_local.engines.analysis_pass import AnalysisTask, analyze_video
 from rekognition_local.engines.faces import Faces
 from rekognition_local.engines.models import Model, ModelMissing
 from rekognition_local.video import CannotAnalyse, Video
@@ -75,7 +75,7 @@ def test_progress_grows_to_one(tmp_path: Path) -> None:
     said: list[float] = []
 
     with videos.without_faces(tmp_path).open("rb") as file:
-        look_at(file, [Look("job", "face-detection", {})], said.append)
+        analyze_video(file, [AnalysisTask("job", "face-detection", {})], said.append)
 
     assert said == sorted(said)
     assert said[0] < 0.5
@@ -83,10 +83,14 @@ def test_progress_grows_to_one(tmp_path: Path) -> None:
 
 
 def test_one_decode_serves_several_jobs_and_one_engines_trouble_is_not_the_others() -> None:
-    looks = [Look("a", "face-detection", {}), Look("b", "celebrity-recognition", {}), Look("c", "face-detection", {})]
+    tasks = [
+        AnalysisTask("a", "face-detection", {}),
+        AnalysisTask("b", "celebrity-recognition", {}),
+        AnalysisTask("c", "face-detection", {}),
+    ]
 
     with videos.CLIP.open("rb") as file:
-        outcomes = look_at(file, looks, progress=lambda _done: None)
+        outcomes = analyze_video(file, tasks, progress=lambda _done: None)
 
     assert len(outcomes["a"].rows) == len(outcomes["c"].rows) == 17
     assert outcomes["b"].failure == "There is no local engine for celebrity-recognition."
