@@ -33,7 +33,7 @@ def _fault(default: Any, kind: str, help: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What goes wrong, and how often. Raises ValueError, naming setting and value, for what makes no sense."""
+    """Which faults occur, and how often. Raises ValueError, naming setting and value, for an invalid setting."""
 
     seed: int = _fault(0, "integer", "same seed, same history")
 
@@ -80,7 +80,7 @@ class Faults:
 
     @classmethod
     def off(cls, **changes: Any) -> Faults:
-        """No rates at all and as many jobs as anybody wants: for tests that are about something else."""
+        """No rates and no limit of jobs: for tests of other behaviour."""
         return cls(**{"max_running": 1_000_000, "start_per_second": None, "get_per_second": None} | changes)
 
     def changed(self, changes: Mapping[str, Any]) -> Faults:

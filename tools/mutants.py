@@ -57,7 +57,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = ("tests/lambdas",)
 #: What decides, and the tests that each mutant of it meets first. The only list of them.
 MODULES = {
-    "lambdas/aws/multipart.py": "tests/lambdas/test_streams.py",
+    "lambdas/aws/multipart.py": "tests/lambdas/test_multipart.py",
     "lambdas/model/events.py": "tests/lambdas/test_events.py",
     "lambdas/model/routing.py": "tests/lambdas/test_choosing.py",
     "lambdas/aws/upload_choice.py": "tests/lambdas/test_choosing.py",

@@ -19,7 +19,7 @@ from tests.e2e.conftest import Deployed
 VIDEOS = 200
 DETECTIONS = 2_500
 OUTAGE = 20.0  # seconds
-PATIENCE = 480.0  # seconds; a lost notification is asked after in two minutes, a dead collector's lease runs 90 s
+PATIENCE = 480.0  # seconds; a silent job is polled after two minutes, a dead collector's lease runs 90 s
 
 
 @pytest.fixture(scope="module")

@@ -384,7 +384,7 @@ def test_our_own_message_about_a_finished_job_does_nothing(world: World) -> None
     world.settle()
     calls = world.calls["GetFaceDetection"]["ok"]
 
-    world.collect(ask_again(world.job("clip.mp4")["job_id"], "not heard of"))
+    world.collect(ask_again(world.job("clip.mp4")["job_id"], "silent"))
 
     assert world.calls["GetFaceDetection"]["ok"] == calls
 
@@ -414,7 +414,7 @@ def test_our_own_question_never_piles_up_as_a_dead_letter(
     world.pass_time(2)
     monkeypatch.setattr(ResultWriter, "publish", lambda *_: 1 / 0)
 
-    answer = world.collect(ask_again(world.job("clip.mp4")["job_id"], "not heard of"))
+    answer = world.collect(ask_again(world.job("clip.mp4")["job_id"], "silent"))
 
     assert answer == {"batchItemFailures": []}
     assert log_lines()[-1]["message"] == "could not collect"

@@ -48,7 +48,7 @@ def ended(world: StandInWorld) -> str:
     return world.notifications.pop().message
 
 
-def mended(world: StandInWorld) -> None:
+def cause_fixed(world: StandInWorld) -> None:
     """Rekognition does what it is asked again."""
     world.rekognition._script = Script()
 
@@ -147,7 +147,7 @@ class TestRejectedThoughItRan:
         world.deliver()
 
         holds(world, 4_500)
-        assert world.starts == 0  # that anybody was told of
+        assert world.starts == 0  # that any caller was told of
 
     @pytest.mark.parametrize("code", ["InternalServerError", "ThrottlingException", "AccessDeniedException"])
     def test_trouble_reading_it_is_not_its_end(self, world: StandInWorld, code: str) -> None:
@@ -158,7 +158,7 @@ class TestRejectedThoughItRan:
         answer = world.collect(world.notifications.pop().message)
 
         assert answer == {"batchItemFailures": []}
-        mended(world)
+        cause_fixed(world)
         world.settle()
         holds(world, 4_500)
 
@@ -183,7 +183,7 @@ class TestRejectedThoughItRan:
     def test_our_own_question_about_a_rejected_job_does_nothing(self, world: StandInWorld) -> None:
         self.rejected(world)
 
-        world.collect(ask_again(world.job("clip.mp4")["job_id"], "not heard of"))
+        world.collect(ask_again(world.job("clip.mp4")["job_id"], "silent"))
 
         assert world.job("clip.mp4")["state"] == "REJECTED"
 
@@ -213,7 +213,7 @@ class TestThrottled:
         job = world.job("clip.mp4")
         assert (job["state"], json.loads(job["checkpoint"])["pages"]) == ("COLLECTING", 3)
         assert "lease_until" not in job
-        mended(world)
+        cause_fixed(world)
         pages = world.calls["GetFaceDetection"]["ok"]
         world.settle()
         holds(world, 4_500)
@@ -237,7 +237,7 @@ class TestThrottled:
         assert answer == {"batchItemFailures": []}
         assert json.loads(world.job("clip.mp4")["checkpoint"])["pages"] == 3
         assert code in world.job("clip.mp4")["reason"]
-        mended(world)
+        cause_fixed(world)
         world.settle()
         holds(world, 4_500)
 
@@ -299,7 +299,7 @@ class TestPublishing:
             if self.complete:
                 monkeypatch.setattr(ResultWriter, "add", add)
                 world.clock.seconds += 100  # the lease is over; another takes the job, and has little time
-                world.collect(ask_again(self._job.job_id, "not heard of"), seconds=29)
+                world.collect(ask_again(self._job.job_id, "silent"), seconds=29)
                 world.messages()
 
         monkeypatch.setattr(ResultWriter, "add", slowly)
@@ -342,7 +342,7 @@ class TestNotAllowedToRead:
     def test_once_it_is_allowed_the_results_are_there_within_the_hour(self, world: StandInWorld) -> None:
         world.collect(self.denied(world))
         pass_days(world, 6)
-        mended(world)
+        cause_fixed(world)
 
         pass_days(world, 1.2 / 24)
 
@@ -427,7 +427,7 @@ def test_a_result_to_bring_back_survives_trouble_reading_it(world: StandInWorld)
         if body == b"first" and world.sequence == 3:
             world.rekognition.inject("GetFaceDetection", "InternalServerError", times=100)
         world.deliver()
-    mended(world)
+    cause_fixed(world)
 
     world.settle()
 
@@ -445,7 +445,7 @@ def test_a_note_that_can_not_be_written_does_not_hide_what_went_wrong(
     monkeypatch.setattr(ResultWriter, "publish", lambda *_: 1 / 0)
     monkeypatch.setattr(Jobs, "trouble", lambda *_: [].pop())
 
-    answer = world.collect(message if told else ask_again(world.job("clip.mp4")["job_id"], "not heard of"))
+    answer = world.collect(message if told else ask_again(world.job("clip.mp4")["job_id"], "silent"))
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}] if told else []}
     assert {"ZeroDivisionError", "IndexError"} <= {line.get("exception_name") for line in log_lines()}

@@ -203,7 +203,7 @@ def analysed_videos(world: World) -> set[Any]:
     }
 
 
-def somebody(world: World) -> str:
+def a_person(world: World) -> str:
     """A name that the simulated collection has somewhere."""
     for _, _, items in documents(world, "face-search", "Persons"):
         for item in items:
@@ -238,7 +238,7 @@ def shortened(rows: list[tuple[Any, ...]], like: set[Any]) -> set[Any]:
 def test_a_saved_query_answers_what_python_finds_in_the_documents(name: str, world: World, folder: Path) -> None:
     parameters, expect = EXPECTED[name]
     if name == "person-moments":
-        parameters = {**parameters, "name": somebody(world)}
+        parameters = {**parameters, "name": a_person(world)}
 
     answer = run(name, folder, parameters)
 

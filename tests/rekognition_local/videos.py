@@ -48,7 +48,7 @@ def write(
 
 
 def scenery(width: int = 320, height: int = 180, frames: int = 60) -> Iterable[np.ndarray]:
-    """A moving gradient: nobody in it."""
+    """A moving gradient without a face."""
     across = np.linspace(0, 160, width, dtype=np.uint8)[None, :].repeat(height, 0)
     for number in range(frames):
         yield np.dstack([np.roll(across, number * 3, 1), across, np.full_like(across, 90)])

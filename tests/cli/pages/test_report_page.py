@@ -61,7 +61,7 @@ def test_it_plays_and_the_boxes_come_and_go_with_the_video(report: Open) -> None
 
     tab.page.keyboard.press("End")
     tab.page.get_by_role("button", name="Previous moment").click()
-    tab.page.locator("#seek").fill("5200")  # nobody is seen then
+    tab.page.locator("#seek").fill("5200")  # no face then
     tab.until("!video.seeking")
     tab.page.wait_for_timeout(100)
     assert drawn(tab) == 0
