@@ -1,6 +1,6 @@
 """Results documents as what a page needs of them: one plain list of what was seen when, whatever the analysis.
 
-Documents come from Rekognition, from the local endpoint, or from a file somebody kept; a member that is missing, or
+Documents come from Rekognition, from the local endpoint, or from a saved file; a member that is missing, or
 is not what it should be, is never a reason to show nothing. A row that can't be read is left out, and counted.
 """
 
