@@ -262,13 +262,13 @@ class Watch:
                 hold(ONE_START, not starts, f"started with version {versions[0]}, changed to {versions[1]}: {after}")
             return
         hold(ONE_START, after["attempt"] == before["attempt"] + 1 and after["state"] == "WAITING", after)
-        if ours:
+        # Its version was deleted, and the same content is there as another; whether it was started is not known.
+        lost = before.get("maybe_started") and versions[0] != versions[1]
+        if ours and not lost:
             lasting = ours[-1].outcome and ours[-1].outcome.failure == LASTING
             hold(ONE_START, not lasting or self._is_forgotten(ours[-1]), f"tried again, and the reason lasts: {after}")
-            lost = before.get("maybe_started") and versions[0] != versions[1]
-            hold(ONE_START, self._is_over(ours[-1]) or lost, f"attempt {before['attempt']} is not over: {after}")
+            hold(ONE_START, self._is_over(ours[-1]), f"attempt {before['attempt']} is not over: {after}")
         elif not starts:
-            lost = before.get("maybe_started") and versions[0] != versions[1]
             hold(ONE_START, lost, f"attempt {before['attempt']} was never started: {after}")
 
     def _lease(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
