@@ -341,7 +341,7 @@ def names_used_at_import(folder: Path = ROOT / "lambdas") -> frozenset[str]:
 
 def _swap_constant(mutant: Mutant) -> bool:
     """Bind the name of a constant anew, wherever it was imported. False if more than that depends on it."""
-    module = sys.modules[mutant.module.removesuffix(".py").replace("/", ".")]
+    module = sys.modules[_dotted(mutant.module)]
     for statement in ast.parse(mutant.source).body:
         if not statement.lineno <= mutant.lines[0] <= (statement.end_lineno or 0):
             continue
@@ -364,24 +364,52 @@ def _swap_constant(mutant: Mutant) -> bool:
 _NOTHING = object()
 
 
+def _dotted(module: str) -> str:
+    return module.removesuffix(".py").replace("/", ".")
+
+
+def functions_of(thing: Any, module: str = "") -> Iterator[FunctionType]:
+    """The functions and methods that stand in a module, whatever decorates them."""
+    module = module or thing.__name__
+    for it in list(vars(thing).values()):
+        if isinstance(it, type) and it.__module__ == module:
+            yield from functions_of(it, module)
+        elif (function := _undecorated(it)) and function.__module__ == module:
+            yield function
+
+
+def _undecorated(thing: Any) -> FunctionType | None:
+    while True:
+        inner = next(filter(None, (getattr(thing, name, None) for name in ("fget", "__func__", "__wrapped__"))), None)
+        if inner is None:
+            return thing if isinstance(thing, FunctionType) else None
+        thing = inner
+
+
+def _with_inner(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for it in code.co_consts:
+        if isinstance(it, CodeType):
+            yield from _with_inner(it)
+
+
 def swap(mutant: Mutant) -> bool:
     """Give the function, as it is imported, the mutant's code. False if that can't be done."""
     if not mutant.function:
         return _swap_constant(mutant)
-    module = sys.modules[mutant.module.removesuffix(".py").replace("/", ".")]
+    module = sys.modules[_dotted(mutant.module)]
     thing: Any = module
     for name in mutant.function.split("."):
         thing = thing.__dict__[name]
-    while not isinstance(thing, FunctionType):
-        thing = getattr(thing, "fget", None) or getattr(thing, "__func__", None) or thing.__wrapped__
-    while hasattr(thing, "__wrapped__"):  # a decorator's own function
-        thing = thing.__wrapped__
-    code = compile(mutant.source, thing.__code__.co_filename, "exec", dont_inherit=True)
+    function = _undecorated(thing)
+    if function is None:
+        return False
+    code = compile(mutant.source, function.__code__.co_filename, "exec", dont_inherit=True)
     for name in mutant.function.split("."):
         code = next(it for it in code.co_consts if isinstance(it, CodeType) and it.co_name == name)
-    if code.co_freevars != thing.__code__.co_freevars:
+    if code.co_freevars != function.__code__.co_freevars:
         return False
-    thing.__code__ = code
+    function.__code__ = code
     return True
 
 
@@ -533,18 +561,21 @@ def limit(seconds: float) -> None:
 
 def measure(session: Session, modules: Iterable[str]) -> Baseline:
     """Run all tests once, and note which lines each of them reaches."""
-    paths = {str(ROOT / module): module for module in modules}
     reached: set[tuple[str, int]] = set()
     watch = sys.monitoring
+    watch.use_tool_id(4, "mutants")
+    module_of: dict[CodeType, str] = {}
+    for module in modules:
+        for function in functions_of(sys.modules[_dotted(module)]):
+            for code in _with_inner(function.__code__):
+                module_of[code] = module
+                watch.set_local_events(4, code, watch.events.LINE)
 
     def line(code: CodeType, number: int) -> Any:
-        if module := paths.get(code.co_filename):
-            reached.add((module, number))
+        reached.add((module_of[code], number))
         return watch.DISABLE
 
-    watch.use_tool_id(4, "mutants")
     watch.register_callback(4, watch.events.LINE, line)
-    watch.set_events(4, watch.events.LINE)
     baseline = Baseline(files={test: str(item.path) for test, item in session.items.items()})
     for test in session.items:
         reached.clear()

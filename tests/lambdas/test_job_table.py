@@ -316,6 +316,16 @@ class TestUploadedAgain:
         assert (after.reason, after.start_errors, after.suspicions, after.suspected_in) == (None, 0, 0, None)
         assert (after.sequencer, after.newest_version_id) == ("06", "v2")
 
+    def test_the_trouble_that_a_rejected_job_met_before_counts_no_more(self, desk: Desk) -> None:
+        job = desk.claimed()
+        desk.jobs.reschedule(job, "no answer", 0, maybe_started=False)
+        desk.jobs.reject(desk.get(job), "no")
+
+        after = desk.jobs.requeue_rejected(job.job_id, self.NEWER)
+
+        assert after is not None
+        assert after.start_errors == 0
+
     def test_what_is_not_rejected_is_not_put_back(self, desk: Desk) -> None:
         job = desk.running()
 
@@ -324,6 +334,9 @@ class TestUploadedAgain:
 
 
 class TestWhatTheSchedulerKnows:
+    def test_it_is_in_items_whose_ids_no_job_has_and_whose_names_stay(self) -> None:
+        assert (job_table.SCHEDULER, job_table.SLOTS) == ("#scheduler", "#slots")
+
     def test_a_refusal_is_known_until_nobody_waits(self, desk: Desk) -> None:
         assert desk.jobs.scheduler() == {}
         desk.jobs.note_limit_reached()
