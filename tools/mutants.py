@@ -71,8 +71,8 @@ MODULES = {
     "lambdas/aws/dynamodb.py": "tests/lambdas/test_job_table.py",
     "lambdas/aws/job_table.py": "tests/lambdas/test_job_table.py",
     "lambdas/logic/faults.py": "tests/lambdas/test_blocking.py",
-    "lambdas/logic/polling.py": "tests/lambdas/test_start_analysis.py",
-    "lambdas/logic/enqueue.py": "tests/lambdas/test_start_analysis.py",
+    "lambdas/logic/polling.py": "tests/lambdas/test_polling.py",
+    "lambdas/logic/enqueue.py": "tests/lambdas/test_enqueue.py",
     "lambdas/logic/scheduler.py": "tests/lambdas/test_start_analysis.py",
     "lambdas/logic/results.py": "tests/lambdas/test_collect_results.py",
     "lambdas/logic/collector.py": "tests/lambdas/test_collect_results.py",
@@ -751,6 +751,20 @@ def in_two_rounds(
 
     first = [it for file, some in own.items() for it in run(some, [file], tell=told, **{**limits, "histories": 0})]
     left = [it.mutant for it in first if it.killed_by is None]
+    if os.environ.get("MUTANTS_DEBUG"):
+        for it in left:
+            print(
+                "LEFT",
+                it.module,
+                it.lines[0],
+                it.function,
+                "\n  -",
+                it.before,
+                "\n  +",
+                it.after,
+                file=sys.stderr,
+                flush=True,
+            )
     return [it for it in first if it.killed_by] + (run(left, tell=tell, **limits) if left else [])
 
 
@@ -907,15 +921,13 @@ def main() -> int:
                 print(f"{done} of {len(mutants)}", file=sys.stderr, flush=True)
             it = outcome.mutant
             if outcome.killed_by is None and it.key not in listed:
-                bar.print(
-                    f"survived: {it.module}:{it.lines[0]} {it.function}\n  - {it.before}\n  + {it.after}", markup=False
-                )
+                where = f"survived: {it.module}:{it.lines[0]} {it.function}"
+                bar.print(f"{where}\n  - {it.before}\n  + {it.after}", markup=False, soft_wrap=True)
             if outcome.killed_by and it.key in listed:
                 bar.print(f"listed, and killed by {outcome.killed_by}: {it.key}", markup=False)
 
-        outcomes = run(
-            mutants, histories=options.histories, seconds=options.seconds, at_a_time=options.at_a_time, tell=tell
-        )
+        limits = {"histories": options.histories, "seconds": options.seconds, "at_a_time": options.at_a_time}
+        outcomes = in_two_rounds(mutants, tell=tell, **limits)
     if not options.again:
         write_results(outcomes, listed, RESULTS)
     lines = rows(outcomes, listed)
