@@ -482,6 +482,8 @@ class Session:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            raise session.Interrupted("the tests can't be imported")
         self.items = {item.nodeid: item for item in session.items}
         self._loop(self)
         return True
@@ -738,9 +740,14 @@ def run(
 
 
 def in_two_rounds(
-    mutants: Sequence[Mutant], *, tell: Callable[[Outcome], None] = lambda _: None, **limits: Any
+    mutants: Sequence[Mutant],
+    *,
+    tell: Callable[[Outcome], None] = lambda _: None,
+    save: Callable[[Sequence[Outcome]], None] = lambda _: None,
+    **limits: Any,
 ) -> list[Outcome]:
-    """As `run`, in two rounds: first the tests of each mutant's own module alone, which kill most in no time."""
+    """As `run`, in two rounds: first the tests of each mutant's own module alone, which kill most in no time. `save` is
+    given what is known so far, now and then."""
     own: dict[str, list[Mutant]] = defaultdict(list)
     for mutant in mutants:
         own[MODULES[mutant.module]].append(mutant)
@@ -749,22 +756,11 @@ def in_two_rounds(
         if outcome.killed_by:
             tell(outcome)
 
-    first = [it for file, some in own.items() for it in run(some, [file], tell=told, **{**limits, "histories": 0})]
+    first: list[Outcome] = []
+    for file, some in own.items():
+        first += run(some, [file], tell=told, **{**limits, "histories": 0})
+        save(first)
     left = [it.mutant for it in first if it.killed_by is None]
-    if os.environ.get("MUTANTS_DEBUG"):
-        for it in left:
-            print(
-                "LEFT",
-                it.module,
-                it.lines[0],
-                it.function,
-                "\n  -",
-                it.before,
-                "\n  +",
-                it.after,
-                file=sys.stderr,
-                flush=True,
-            )
     return [it for it in first if it.killed_by] + (run(left, tell=tell, **limits) if left else [])
 
 
@@ -926,10 +922,13 @@ def main() -> int:
             if outcome.killed_by and it.key in listed:
                 bar.print(f"listed, and killed by {outcome.killed_by}: {it.key}", markup=False)
 
+        def save(outcomes: Sequence[Outcome]) -> None:
+            if not options.again:
+                write_results(outcomes, listed, RESULTS)
+
         limits = {"histories": options.histories, "seconds": options.seconds, "at_a_time": options.at_a_time}
-        outcomes = in_two_rounds(mutants, tell=tell, **limits)
-    if not options.again:
-        write_results(outcomes, listed, RESULTS)
+        outcomes = in_two_rounds(mutants, tell=tell, save=save, **limits)
+    save(outcomes)
     lines = rows(outcomes, listed)
     Console().print(table(lines))
     return int(any(row.rate < BAR for row in lines))

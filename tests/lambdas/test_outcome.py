@@ -8,6 +8,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from lambdas.aws.event_bus import EventBus
 from lambdas.model.errors import EventRefused
+from lambdas.model.events import Upload
+from lambdas.model.job import new_job
 from tests.fake_aws import START_OF_TIME, VirtualClock
 
 TAKEN = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
@@ -53,7 +55,27 @@ def test_an_event_that_is_refused_is_put_again_after_longer_and_longer_pauses(re
     EventBus(events, clock).tell("Job Succeeded")
 
     assert len(events.entries) == 4
-    assert clock.now() == pytest.approx(START_OF_TIME + 0.2 + 1 + 3)
+    assert [entry for entry in events.entries if entry != events.entries[0]] == []
+    assert clock.now() - START_OF_TIME == pytest.approx(0.2 + 1 + 3, abs=1e-3)
+
+
+def test_the_end_of_a_job_is_announced_with_its_video_and_its_outcome() -> None:
+    events = Events(TAKEN)
+    job = new_job(Upload("videos", "x.mp4", "e", 7, "2027-01-15T08:00:00.000Z"), "face-detection", {}, START_OF_TIME)
+
+    EventBus(events, VirtualClock()).announce(job, "SUCCEEDED", detections=3)
+
+    [entry] = events.entries
+    assert entry["DetailType"] == "Job Succeeded"
+    assert json.loads(entry["Detail"]) == {
+        "job_id": job.job_id,
+        "state": "SUCCEEDED",
+        "video_bucket": "videos",
+        "video_key": "x.mp4",
+        "video_etag": "e",
+        "analysis": "face-detection",
+        "detections": 3,
+    }
 
 
 def test_an_event_that_was_taken_is_not_put_again() -> None:
@@ -62,11 +84,21 @@ def test_an_event_that_was_taken_is_not_put_again() -> None:
     EventBus(events, clock).tell("Job Succeeded")
 
     assert len(events.entries) == 2
-    assert clock.now() == pytest.approx(START_OF_TIME + 0.2)
+    assert clock.now() - START_OF_TIME == pytest.approx(0.2, abs=1e-3)
 
 
-def test_an_event_that_is_refused_four_times_is_an_error_that_says_why() -> None:
-    events = Events(REFUSED, REFUSED, REFUSED, REFUSED)
+@pytest.mark.parametrize(
+    ("refusal", "says"),
+    [
+        (REFUSED, "ThrottlingException: slower"),
+        (
+            ClientError({"Error": {"Code": "InternalException", "Message": "no"}}, "PutEvents"),
+            ".*InternalException.*no",
+        ),
+    ],
+)
+def test_an_event_that_is_refused_four_times_is_an_error_that_says_why(refusal: Any, says: str) -> None:
+    events = Events(refusal, refusal, refusal, refusal)
 
-    with pytest.raises(EventRefused, match="'Job Succeeded': ThrottlingException: slower"):
+    with pytest.raises(EventRefused, match=f"'Job Succeeded': {says}"):
         EventBus(events, VirtualClock()).tell("Job Succeeded")
