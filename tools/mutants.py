@@ -659,7 +659,7 @@ class Runner:
 
     def limit(self, mutant: Mutant) -> None:
         """A few times what its tests take."""
-        limit(10 + 5 * min(self.seconds, sum(self.baseline.seconds[test] for test in self.order(mutant))))
+        limit(3 + 5 * min(self.seconds, sum(self.baseline.seconds[test] for test in self.order(mutant))))
 
     def run(self, mutants: Sequence[Mutant], work: Callable[[Mutant], str | None]) -> list[Mutant]:
         """Run them all, each in a child. Those whose code can't be exchanged are returned."""
