@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from lambdas.model.errors import MalformedEvent
-from lambdas.model.events import Finished, NotOurs, Upload, ask_again, finished_in, notifications_in, uploads_in
+from lambdas.model.events import (
+    Finished,
+    NotOurs,
+    Upload,
+    ask_again,
+    finished_in,
+    notifications_in,
+    trigger_of,
+    uploads_in,
+)
 
 EVENTS = Path(__file__).parent.parent / "events"
 
@@ -191,3 +200,16 @@ def test_an_sns_event_holds_notifications() -> None:
     event: dict[str, Any] = json.loads(text("sns_rekognition_finished"))
 
     assert list(notifications_in(event)) == [Finished(job_id="b" * 64, rekognition_job_id="a" * 64)]
+
+
+@pytest.mark.parametrize(
+    ("event", "trigger"),
+    [
+        ({"source": "aws.events"}, "tick"),
+        ({"Records": []}, "tick"),
+        ({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "{}"}}]}, "completion"),
+        ({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}, "uploads"),
+    ],
+)
+def test_what_invokes_the_starting_function_is_told_by_its_records(event: dict[str, Any], trigger: str) -> None:
+    assert trigger_of(event) == trigger

@@ -147,3 +147,7 @@ def test_what_was_learnt_of_a_scope_that_is_well_is_dropped_after_a_day() -> Non
 
 def test_a_job_may_meet_the_fault_twice_before_it_is_its_own() -> None:
     assert blocking.OWN_FAULT_AFTER == 2
+
+
+def test_scopes_that_are_no_analysis_have_names_that_stay() -> None:
+    assert (blocking.VIDEOS, blocking.RESULTS) == ("videos", "results")  # stored, and shown by status
