@@ -38,7 +38,7 @@ import time
 import tomllib
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -834,14 +834,19 @@ def listed_survivors(path: Path = SURVIVORS) -> dict[tuple[str, str, str, str], 
     }
 
 
-def rows(outcomes: Sequence[Outcome], listed: Mapping[tuple[str, str, str, str], str]) -> list[Row]:
-    """The table."""
+def rows(
+    outcomes: Sequence[Outcome],
+    listed: Mapping[tuple[str, str, str, str], str],
+    totals: Mapping[str, int] | None = None,
+) -> list[Row]:
+    """The table. `totals` says how many mutants each module has, where only those were run that survived before."""
     found = []
     for module in dict.fromkeys(outcome.mutant.name for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.mutant.name == module]
-        killed = sum(outcome.killed_by is not None for outcome in mine)
+        total = totals[module] if totals else len(mine)
         known = sum(outcome.killed_by is None and outcome.mutant.key in listed for outcome in mine)
-        found.append(Row(module, len(mine), killed, known, len(mine) - killed - known))
+        surviving = sum(outcome.killed_by is None for outcome in mine) - known
+        found.append(Row(module, total, total - known - surviving, known, surviving))
     return found
 
 
@@ -854,27 +859,24 @@ def table(lines: Sequence[Row]) -> Table:
     return shown
 
 
-def write_results(outcomes: Sequence[Outcome], listed: Mapping[tuple[str, str, str, str], str], path: Path) -> None:
+def write_results(lines: Sequence[Row], outcomes: Sequence[Outcome], listed: Container[Any], path: Path) -> None:
     """Note the figures of the modules that were run; those of others stay."""
     known = json.loads(path.read_text()) if path.exists() else {"modules": {}}
-    for row in rows(outcomes, listed):
-        mine = [outcome for outcome in outcomes if outcome.mutant.name == row.module]
-        by = Counter("tests" if it.killed_by and "::" in it.killed_by else it.killed_by for it in mine if it.killed_by)
+    for row in lines:
         known["modules"][row.module] = {
             "mutants": row.mutants,
             "killed": row.killed,
-            "killed_by": dict(sorted(by.items())),
             "equivalent": row.listed,
             "rate": round(row.rate, 4),
             "survived": [
                 {"function": it.mutant.function, "before": it.mutant.before, "after": it.mutant.after}
-                for it in mine
-                if it.killed_by is None and it.mutant.key not in listed
+                for it in outcomes
+                if it.killed_by is None and it.mutant.name == row.module and it.mutant.key not in listed
             ],
         }
     known["modules"] = dict(sorted(known["modules"].items()))
     known["machine"] = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    known["command"] = f"make mutants HISTORIES={HISTORIES}"
+    known["command"] = "make mutants"
     path.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -894,16 +896,19 @@ def main() -> int:
     parser.add_argument("--histories", type=int, default=HISTORIES, help="that a survivor meets (%(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of tests that a mutant meets (%(default)s)")
     parser.add_argument("--at-a-time", type=int, default=os.cpu_count() or 1, help="mutants (%(default)s)")
-    parser.add_argument("--again", action="store_true", help="those only that survived last time; writes nothing")
+    parser.add_argument("--again", action="store_true", help="those only that survived last time")
     options = parser.parse_args()
     mutants = [m for module in chosen(options.modules.split()) for m in mutants_of(module, (ROOT / module).read_text())]
     listed = listed_survivors()
+    totals = None
     if options.again:
+        totals = Counter(mutant.name for mutant in mutants)
         last = json.loads(RESULTS.read_text())["modules"]
         keys = {
             (module, it["function"], it["before"], it["after"]) for module in last for it in last[module]["survived"]
         }
-        mutants = [mutant for mutant in mutants if mutant.key in keys]
+        keys |= set(listed)
+        mutants = [mutant for mutant in mutants if mutant.key in keys and mutant.name in last]
 
     console = Console(stderr=True)
     columns = (TextColumn("mutants"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -923,13 +928,12 @@ def main() -> int:
                 bar.print(f"listed, and killed by {outcome.killed_by}: {it.key}", markup=False)
 
         def save(outcomes: Sequence[Outcome]) -> None:
-            if not options.again:
-                write_results(outcomes, listed, RESULTS)
+            write_results(rows(outcomes, listed, totals), outcomes, listed, RESULTS)
 
         limits = {"histories": options.histories, "seconds": options.seconds, "at_a_time": options.at_a_time}
         outcomes = in_two_rounds(mutants, tell=tell, save=save, **limits)
     save(outcomes)
-    lines = rows(outcomes, listed)
+    lines = rows(outcomes, listed, totals)
     Console().print(table(lines))
     return int(any(row.rate < BAR for row in lines))
 

@@ -113,6 +113,16 @@ def test_an_upload_that_a_rule_of_the_bucket_aborted_is_gone(act) -> None:
         act(stream)
 
 
+def test_an_upload_that_is_gone_can_be_abandoned() -> None:
+    buckets = Buckets()
+    stream = written(buckets, b"0123456789abc")
+    buckets.uploads.clear()
+
+    stream.abandon()
+
+    assert not stream.begun
+
+
 def test_an_abandoned_object_leaves_nothing_and_can_be_abandoned_twice() -> None:
     buckets = Buckets()
     stream = written(buckets, b"0123456789abc")
