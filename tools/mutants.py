@@ -778,8 +778,12 @@ def _the_session(
 
         with tempfile.NamedTemporaryFile("w+") as file:
             pid, pipe = in_child(lambda: print(json.dumps(measure(session, modules).told()), file=file, flush=True))
+            answer = os.read(pipe, 65536)
             os.waitpid(pid, 0)
             os.close(pipe)
+            if b'"broken"' in answer:
+                say("failing", [json.loads(answer)["broken"]])
+                return
             told = json.loads(Path(file.name).read_text() or '{"failing": ["(the measuring itself)"]}')
         if told["failing"]:
             say("failing", told["failing"])

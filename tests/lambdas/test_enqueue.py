@@ -69,6 +69,7 @@ def test_each_chosen_analysis_is_a_new_job_once(office: Office) -> None:
     }
     assert {job.due_at[:24] for job in jobs} == {office.now}
     assert (office.announced, office.sent) == ([], [])
+    assert office.asked == [UPLOAD, UPLOAD]
 
 
 def test_where_nothing_is_chosen_there_is_no_job(office: Office) -> None:
@@ -97,6 +98,14 @@ def test_what_can_not_be_done_is_a_rejected_job_that_says_why_and_is_announced(
     job = office.only()
     assert (job.state, job.analysis, job.parameters, job.reason) == ("REJECTED", UNKNOWN, parameters, reason)
     assert office.announced == [("x.mp4", "REJECTED", {"reason": str(said)})]
+
+
+def test_a_refusal_that_can_not_be_announced_is_a_placeholder_that_is_asked_again(office: Office) -> None:
+    office.choice, office.bus_refuses = WrongChoice("faces", "there is no faces"), True
+
+    assert office.enqueuer.enqueue(UPLOAD) == 1
+
+    assert (office.only().state, office.only().analysis, office.only().parameters) == ("WAITING", UNKNOWN, {})
 
 
 @pytest.mark.parametrize("said", [AccountFault("videos", "no"), ServiceTrouble("no answer")])

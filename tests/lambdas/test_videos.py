@@ -1,6 +1,7 @@
 """Whose fault an answer of S3's about a video is: the object's, the account's, or the service's."""
 
 import io
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +32,7 @@ class S3:
         self._head, self._get = head, get
         self.asked: list[dict[str, Any]] = []
         self.body = io.BytesIO(b"a")
+        self.get_object_tagging: Callable[..., Any] = self.get_object
 
     def head_object(self, **named: Any) -> Any:
         return self._answer(self._head or {}, named)
@@ -183,3 +185,46 @@ def test_what_other_calls_say_is_taken_as_it_is() -> None:
         Videos(s3).ask("get_object_tagging", "videos", "x.mp4", None)
 
     assert len(s3.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "fault"),
+    [
+        *(
+            (code, 400, Gone)
+            for code in ("404", "405", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed")
+        ),
+        *((code, 400, ServiceTrouble) for code in ("429", "RequestTimeout", "SlowDown", "ExpiredToken")),
+        *((code, 400, ServiceTrouble) for code in ("InvalidToken", "RequestTimeTooSkewed")),
+        ("403", None, AccountFault),
+        ("InvalidRequest", None, CannotStart),
+    ],
+)
+def test_a_code_counts_whatever_its_status(code: str, status: int | None, fault: type[Exception]) -> None:
+    s3 = S3()
+    s3.get_object_tagging = lambda **named: s3._answer(refusal(code, status), named)
+
+    with pytest.raises(fault) as raised:
+        Videos(s3).ask("get_object_tagging", "videos", "x.mp4", None)
+
+    assert type(raised.value) is fault
+
+
+@pytest.mark.parametrize(
+    ("head", "get", "says"),
+    [
+        (refusal("SlowDown", 503), None, "S3 head_object: SlowDown no"),
+        (ClientError({"Error": {"Code": "SlowDown"}}, "HeadObject"), None, "S3 get_object: SlowDown"),
+        (refusal("400", 400), refusal("SlowDown", 503), "S3 get_object: SlowDown no"),
+        (
+            refusal("403", 403),
+            EndpointConnectionError(endpoint_url="https://s3"),
+            'S3 get_object: Could not connect to the endpoint URL: "https://s3"',
+        ),
+    ],
+)
+def test_trouble_says_which_call_met_what(head: Exception, get: Exception | None, says: str) -> None:
+    with pytest.raises(ServiceTrouble) as raised:
+        Videos(S3(head, get or head)).check(job())
+
+    assert str(raised.value) == says
