@@ -687,3 +687,42 @@ def test_a_job_is_read_consistently(desk: Desk) -> None:
     assert desk.jobs.get("unknown") is None
 
     assert asked == [{"TableName": "jobs", "Key": {"job_id": {"S": "unknown"}}, "ConsistentRead": True}]
+
+
+def test_numbers_come_back_as_numbers_of_python(desk: Desk) -> None:
+    job = replace(desk.waiting(), job_id="another", start_errors=1, suspicions=2, polls=3, detections=4)
+    desk.jobs.register(job)
+
+    found = desk.get(job)
+
+    numbers = (found.size, found.attempt, found.start_errors, found.suspicions, found.polls, found.detections)
+    assert [type(number) for number in numbers] == [int] * 6
+
+
+def test_another_attempt_is_not_held_to_have_started_or_ended(desk: Desk) -> None:
+    job = desk.claimed()
+    desk.jobs.release_stale(job)
+    desk.jobs.mark_slot_freed(job.job_id, "r")
+
+    desk.jobs.try_again(desk.get(job), "forgotten", 0)
+
+    assert (desk.get(job).maybe_started, desk.get(job).slot_freed_at) == (False, None)
+
+
+def test_each_write_names_the_table_and_asks_for_what_became_of_the_item(desk: Desk) -> None:
+    job = desk.claimed()
+    asked: list[tuple[str, dict[str, Any]]] = []
+    make = desk.client._make_api_call
+    desk.client._make_api_call = lambda operation, params: asked.append((operation, params)) or make(operation, params)
+
+    desk.jobs.register(replace(job, job_id="another"))
+    desk.jobs.note_limit_cleared()
+    desk.jobs.remove(job)
+
+    assert [(operation, params["TableName"]) for operation, params in asked] == [
+        ("PutItem", "jobs"),
+        ("UpdateItem", "jobs"),
+        ("DeleteItem", "jobs"),
+    ]
+    assert asked[1][1]["ReturnValues"] == "ALL_NEW"
+    assert asked[1][1]["UpdateExpression"].strip() == "REMOVE #refused_at"
