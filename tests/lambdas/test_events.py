@@ -213,3 +213,10 @@ def test_an_sns_event_holds_notifications() -> None:
 )
 def test_what_invokes_the_starting_function_is_told_by_its_records(event: dict[str, Any], trigger: str) -> None:
     assert trigger_of(event) == trigger
+
+
+def test_what_a_message_does_not_say_is_not_known() -> None:
+    upload = Upload("videos", "x.mp4", "e", 7, "2027-01-15T08:00:00.000Z")
+
+    assert (upload.sequencer, upload.version_id) == ("", None)
+    assert Finished("b").rekognition_job_id is None
