@@ -256,8 +256,11 @@ class Watch:
         if after["attempt"] == before["attempt"]:
             if now != known:
                 hold(ONE_START, known is None, f"started as {known}, and then as {now}: {after}")
-                own = [job for job in ours if job.id == now]
-                hold(ONE_START, own, f"{now} is not what was started as this attempt: {after}")
+                # Or as an earlier one, whose start was not known of: it is collected all the same.
+                tokens = {analyses.attempt_token(after["job_id"], n + 1) for n in range(int(after["attempt"]))}
+                unknown = {job.id for job in self._accepted() if job.token in tokens}
+                unknown.difference_update(after.get("past_rekognition_job_ids", ()))
+                hold(ONE_START, now in unknown, f"{now} is not what was started as this attempt: {after}")
             if versions[0] != versions[1]:
                 hold(ONE_START, not starts, f"started with version {versions[0]}, changed to {versions[1]}: {after}")
             return
