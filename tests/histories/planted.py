@@ -483,7 +483,8 @@ def main() -> int:
     """Plant each, on every core."""
     found: dict[str, dict[str, Any]] = {}
     path = report.RESULTS / "planted.json"
-    with report.progress() as bar, multiprocessing.Pool(maxtasksperchild=4) as pool:
+    # Spawned: what is forked beside the bar's thread may inherit a lock that it holds.
+    with multiprocessing.get_context("spawn").Pool() as pool, report.progress() as bar:
         task = bar.add_task("bugs", total=len(BUGS))
         for number, promise, count in pool.imap_unordered(_hunt, range(len(BUGS))):
             found[BUGS[number].name] = {"promise": promise, "histories": count}
