@@ -1,11 +1,13 @@
 """What holds for every test: no test can reach a real account, or any machine but this one, however careless."""
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ import pytest
 # Node.js may be there, where tools/setup brought it: CDK's library and command start it.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-# nohup starts this process with SIGHUP ignored, a shell's background job with SIGINT, and processes hand that on: what
-# a test starts and then signals would never end. A signal that is handled is at its default in a new process.
-for number in (signal.SIGHUP, signal.SIGINT):
+# nohup starts this process with SIGHUP ignored, a shell's background job with SIGINT, other starters with some blocked,
+# and processes hand that on: what a test starts and then signals would never end. A signal that is handled is at its
+# default in a new process.
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+for number in SIGNALS:
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
 
@@ -49,6 +54,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(module))
         elif module.startswith(ONE_WORKER):
             item.add_marker(pytest.mark.xdist_group(str(Path(module).parent)))
+
+
+@contextlib.contextmanager
+def signals_restored() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A command that a test calls in this process may take the signals over, and the next test is none of its."""
+    with signals_restored():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -7,20 +7,39 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import signals_restored
+
 ROOT = Path(__file__).resolve().parents[2]
-CHILD = "import signal; print(signal.getsignal(signal.SIGHUP).name, signal.getsignal(signal.SIGINT))"
+SIGNALS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]
+CHILD = f"""
+import signal
+for number in {[int(number) for number in SIGNALS]}:
+    print(getattr(signal.getsignal(number), "__name__", signal.getsignal(number)))
+print(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+IGNORE = "signal.signal({number}, signal.SIG_IGN)"
+BLOCK = "signal.pthread_sigmask(signal.SIG_BLOCK, [{number}])"
 
 
-def what_a_test_starts(ignored: int) -> str:
-    """How signals are handled in a process that a test starts, where pytest was started with one ignored."""
-    script = f"import signal, subprocess, sys; signal.signal({ignored}, signal.SIG_IGN); import tests.conftest; "
+def what_a_test_starts(before: str) -> list[str]:
+    """How signals are handled in a process that a test starts, where pytest was started with one ignored or blocked."""
+    script = f"import signal, subprocess, sys; {before}; import tests.conftest; "
     script += f"subprocess.run([sys.executable, '-c', {CHILD!r}], check=True)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout
+    return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
-def test_what_a_test_starts_obeys_signals_that_the_run_itself_ignores(number: signal.Signals) -> None:
-    handled = what_a_test_starts(number)
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("done", [IGNORE, BLOCK])
+def test_what_a_test_starts_obeys_signals_that_the_run_itself_does_not_get(number: signal.Signals, done: str) -> None:
+    *handled, blocked = what_a_test_starts(done.format(number=int(number)))
 
-    assert handled.startswith("SIG_DFL <built-in function default_int_handler>")
+    assert handled == ["0", "default_int_handler", "0"]
+    assert blocked == "set()"
+
+
+def test_no_test_hands_its_signal_handlers_to_the_next() -> None:
+    with signals_restored():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_IGN

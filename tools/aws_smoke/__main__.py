@@ -79,9 +79,13 @@ def carry_out(run: Run, chosen: Sequence[scenarios.Scenario], bed: Bed, account:
         run.stopped = str(problem)
     except KeyboardInterrupt:
         run.stopped = "interrupted"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave things behind
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    run.left = account.remove_everything(_say)
+    # A second Ctrl-C must not leave things behind.
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        run.left = account.remove_everything(_say)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _carry_out(scenario: scenarios.Scenario, bed: Bed) -> Result:
