@@ -20,10 +20,11 @@ from tests.fast_fake.world import StandInWorld, standin_world
 from tests.stacks.conftest import synthesized
 
 JOB = {
-    "analysis", "attempt", "bucket", "checkpoint", "detections", "due_at", "etag", "job_id", "key", "lease_owner",
-    "lease_until", "maybe_started", "newest_version_id", "parameters", "past_rekognition_job_ids", "polls", "position",
+    "analysis", "attempt", "bucket", "checkpoint", "conversion_id", "conversions", "detections", "due_at", "etag",
+    "job_id", "key", "lease_owner", "lease_until", "maybe_started", "newest_version_id", "parameters",
+    "past_rekognition_job_ids", "polls", "position",
     "reason", "registered_at", "rekognition_job_id", "result_key", "rows_key", "sequencer", "size", "slot_freed_at",
-    "slot_freed_by", "start_errors", "state", "state_since", "suspected_at", "suspected_in", "suspicions",
+    "slot_freed_by", "source_key", "start_errors", "state", "state_since", "suspected_at", "suspected_in", "suspicions",
     "uploaded_at", "version_id", "video_metadata",
 }  # fmt: skip
 BESIDE = {"video", "uploaded_again_at"}  # in the table, and not read back

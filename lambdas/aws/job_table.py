@@ -5,8 +5,8 @@ An end is left for three reasons only: REJECTED ─▶ WAITING, its content was 
 Rekognition had accepted a Start whose answer was lost, and says that it is done; SUCCEEDED ─▶ COLLECTING or WAITING,
 its result had been replaced and is wanted back.
 
-The index ByState sorts the jobs of a state by ``due_at``: WAITING, when the job may be started (its position); RUNNING
-and COLLECTING, when to poll it, should no notification come; ended, when it ended.
+The index ByState sorts the jobs of a state by ``due_at``: WAITING, when the job may be started (its position); RUNNING,
+COLLECTING and CONVERTING, when to look at it, should no notification come; ended, when it ended.
 """
 
 import json
@@ -346,7 +346,7 @@ class Jobs(Items):
     def reject(self, job: Job, reason: str, *, suspected_in: str | None = None) -> bool:
         """Reject a job that was never billed; False if its state changed, or it was uploaded again meanwhile, which may
         have fixed the fault. `suspected_in` names the scope of a fault that may not be its own."""
-        if job.state not in ("WAITING", "RUNNING"):
+        if job.state not in ("WAITING", "CONVERTING", "RUNNING"):
             return False
         suspected = {
             "suspicions": job.suspicions + 1,
@@ -378,8 +378,10 @@ class Jobs(Items):
         return changed is not None
 
     def fail(self, job: Job, reason: str) -> bool:
-        """End a job that Rekognition could not do."""
-        return bool(self._to(job, "FAILED", ("WAITING", "RUNNING", "COLLECTING"), {**_OVER, "reason": reason}))
+        """End a job that Rekognition could not do, or MediaConvert could not convert."""
+        return bool(
+            self._to(job, "FAILED", ("WAITING", "CONVERTING", "RUNNING", "COLLECTING"), {**_OVER, "reason": reason})
+        )
 
     def try_again(self, job: Job, reason: str, seconds: float) -> bool:
         """Put a job back in the backlog for another attempt (which is another Start, with another token) in
@@ -391,6 +393,63 @@ class Jobs(Items):
             **self._waiting(self._clock.now() + seconds, job.job_id),
         }
         return bool(self._to(job, "WAITING", ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED"), changes))
+
+    # converting
+
+    def convert(self, job: Job, reason: str) -> Job | None:
+        """Have a job wait for a converted copy of its video, keeping its position in the backlog; None if its state
+        changed meanwhile. A Start that was, or may have been, sent about the video itself is an attempt of its own."""
+        started = job.rekognition_job_id or job.maybe_started
+        changes = {
+            **_OVER,
+            **(self._next_attempt(job) if started else {}),
+            **self._conversion_wanted(job, reason, 0),
+            "start_errors": 0,
+            "source_key": None,
+        }
+        if job.state not in ("WAITING", "RUNNING", "COLLECTING"):
+            return None
+        # Without an id the job is claimed: another invocation may have taken the claim over, and started it.
+        unstarted = "" if job.rekognition_job_id else " AND attribute_not_exists(#rekognition_job_id)"
+        when = f"#attempt = :was_attempt AND #state = :was{unstarted}"
+        return self._change(job.job_id, changes, when=when, was_attempt=job.attempt, was=job.state)
+
+    def convert_again(self, job: Job, reason: str, seconds: float = 0, *, failed: bool) -> Job | None:
+        """Have a CONVERTING job wait for another conversion, which begins in `seconds`; None if its state changed
+        meanwhile. `failed`: the last one failed for a passing reason, which ``start_errors`` counts."""
+        changes = self._conversion_wanted(job, reason, seconds)
+        return self._change_converting(job, {**changes, "start_errors": job.start_errors + failed})
+
+    def note_conversion(self, job: Job, number: int, conversion_id: str, look_at: float) -> Job | None:
+        """Record MediaConvert's id of the conversion that a job waits for, and when to look at it; None if its state
+        changed meanwhile."""
+        changes = {"conversion_id": conversion_id, "conversions": number, "due_at": iso(look_at), "polls": 0}
+        return self._change_converting(job, {**changes, "reason": None})
+
+    def look_later(self, job: Job, reason: str, look_at: float) -> Job | None:
+        """Look at a CONVERTING job again at that time, after trouble; None if its state changed meanwhile."""
+        return self._change_converting(job, {"reason": reason[:1000], "due_at": iso(look_at)})
+
+    def converted(self, job: Job, source_key: str) -> Job | None:
+        """Put a CONVERTING job back in its position of the backlog, with its copy; None if its state changed
+        meanwhile."""
+        done = {"source_key": source_key, "reason": None, "start_errors": 0, "polls": 0}
+        return self._change_converting(job, {**self._state("WAITING", job.position), **done})
+
+    def _conversion_wanted(self, job: Job, reason: str, seconds: float) -> dict[str, Any]:
+        due_at = iso(self._clock.now() + seconds)
+        wanted = {"conversions": job.conversions + 1, "conversion_id": None, "polls": 0, "reason": reason[:1000]}
+        return {**self._state("CONVERTING", due_at), **wanted}
+
+    def _change_converting(self, job: Job, changes: Mapping[str, Any]) -> Job | None:
+        return self._change(
+            job.job_id,
+            changes,
+            when="#state = :converting AND #attempt = :attempt AND #conversions = :before",
+            converting="CONVERTING",
+            attempt=job.attempt,
+            before=job.conversions,
+        )
 
     # how it is written
 
@@ -472,7 +531,7 @@ def _job(item: Mapping[str, Any]) -> Job:
     for name in _AS_JSON:
         if name in known:
             known[name] = json.loads(known[name])
-    for name in ("size", "attempt", "start_errors", "suspicions", "polls", "detections"):
+    for name in ("size", "attempt", "start_errors", "suspicions", "polls", "detections", "conversions"):
         if name in known:
             known[name] = int(known[name])
     return Job(**known)

@@ -3,7 +3,10 @@
     WAITING ──claim──▶ RUNNING ──collect──▶ COLLECTING ──▶ SUCCEEDED
        ▲  │               │                     │
        │  └─▶ REJECTED ◀──┤                     ├──▶ FAILED      (a lasting reason)
-       └────── release ◀──┴── another attempt ◀─┘                (a passing reason)
+       ├────── release ◀──┼── another attempt ◀─┤                (a passing reason)
+       └─── CONVERTING ◀──┴─────────────────────┘                (a format that Rekognition can't read)
+
+An upload that Rekognition can't read may also begin as CONVERTING. See lambdas/logic/conversion.py.
 
 A job is RUNNING from the moment it is claimed, so that a crash between the claim and the record of Rekognition's answer
 leaves a trace: RUNNING without ``rekognition_job_id``.
@@ -19,7 +22,7 @@ from lambdas.model.clock import iso
 if TYPE_CHECKING:
     from lambdas.model.events import Upload
 
-State = Literal["WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED"]
+State = Literal["WAITING", "CONVERTING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED"]
 FINAL: frozenset[State] = frozenset({"SUCCEEDED", "FAILED", "REJECTED"})
 
 
@@ -64,6 +67,10 @@ class Job:
     rows_key: str | None = None
     detections: int | None = None
     video_metadata: Mapping[str, Any] = field(default_factory=dict)
+    # The key of the converted copy, in the results bucket, that is analysed in place of the video; None: the video is.
+    source_key: str | None = None
+    conversions: int = 0  # how many conversions were wanted: the number of the one that a CONVERTING job waits for
+    conversion_id: str | None = None  # MediaConvert's id of it
 
     @property
     def token(self) -> str:

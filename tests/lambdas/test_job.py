@@ -58,6 +58,8 @@ def test_a_new_job_has_nothing_of_what_is_learnt_later() -> None:
         "result_key",
         "rows_key",
         "detections",
+        "source_key",
+        "conversion_id",
     ]
     assert (job.past_rekognition_job_ids, job.video_metadata) == ((), {})
 

@@ -726,3 +726,75 @@ def test_each_write_names_the_table_and_asks_for_what_became_of_the_item(desk: D
     ]
     assert asked[1][1]["ReturnValues"] == "ALL_NEW"
     assert asked[1][1]["UpdateExpression"].strip() == "REMOVE #refused_at"
+
+
+class TestConverting:
+    """Jobs that wait for a converted copy of their video."""
+
+    def test_a_claimed_job_waits_for_a_copy_and_comes_back_to_its_position(self, desk: Desk) -> None:
+        job = desk.claimed()
+
+        waits = desk.jobs.convert(job, "its codec is hevc")
+        assert waits is not None
+        assert (waits.state, waits.conversions, waits.due_at, waits.reason) == (
+            "CONVERTING",
+            1,
+            desk.now,
+            "its codec is hevc",
+        )
+        begun = desk.jobs.note_conversion(waits, 1, "mc-1", look_at=desk.clock.now() + 120)
+        assert begun is not None
+        back = desk.jobs.converted(begun, "converted/x/1.mp4")
+
+        assert back is not None
+        assert (back.state, back.position, back.due_at) == ("WAITING", job.position, job.position)
+        assert (back.source_key, back.attempt, back.reason) == ("converted/x/1.mp4", 1, None)
+
+    def test_a_job_that_another_invocation_has_started_is_not_taken_from_it(self, desk: Desk) -> None:
+        job = desk.claimed()
+        desk.jobs.started(job, "r", poll_at=desk.clock.now() + 120)
+
+        assert desk.jobs.convert(job, "its codec is hevc") is None
+
+        assert desk.get(job).state == "RUNNING"
+
+    def test_a_job_that_rekognition_could_not_read_gets_another_attempt(self, desk: Desk) -> None:
+        waits = desk.jobs.convert(desk.running(), "Unsupported codec/format.")
+
+        assert waits is not None
+        assert (waits.attempt, waits.rekognition_job_id, waits.past_rekognition_job_ids) == (2, None, ["r"])
+
+    def test_so_does_one_whose_start_may_have_been_accepted(self, desk: Desk) -> None:
+        job = desk.claimed()
+        desk.jobs.release_stale(job)
+        again = desk.jobs.claim(job.job_id)
+        assert again is not None
+
+        waits = desk.jobs.convert(again, "its codec is hevc")
+
+        assert waits is not None
+        assert (waits.attempt, waits.maybe_started) == (2, False)
+
+    def test_another_conversion_has_another_number_and_what_is_said_of_the_former_is_refused(self, desk: Desk) -> None:
+        waits = desk.jobs.convert(desk.claimed(), "its codec is hevc")
+        assert waits is not None
+
+        again = desk.jobs.convert_again(waits, "internal error", 60, failed=True)
+
+        assert again is not None
+        assert (again.conversions, again.conversion_id, again.start_errors) == (2, None, 1)
+        assert again.due_at == desk.at(60)
+        assert desk.jobs.note_conversion(waits, 1, "mc-1", look_at=0) is None
+        assert desk.jobs.converted(waits, "converted/x/1.mp4") is None
+        assert desk.jobs.look_later(waits, "throttled", look_at=0) is None
+
+    def test_it_can_end_as_rejected_or_failed(self, desk: Desk) -> None:
+        first = desk.jobs.convert(desk.claimed(), "its codec is hevc")
+        second = desk.jobs.convert(desk.claimed(key="y.mp4"), "its codec is hevc")
+        assert first is not None
+        assert second is not None
+
+        assert desk.jobs.reject(first, "the object was replaced")
+        assert desk.jobs.fail(second, "no video in it")
+
+        assert (desk.get(first).state, desk.get(second).state) == ("REJECTED", "FAILED")
