@@ -70,12 +70,12 @@ MODULES = {
     "lambdas/model/job.py": "tests/lambdas/test_job.py",
     "lambdas/aws/dynamodb.py": "tests/lambdas/test_job_table.py",
     "lambdas/aws/job_table.py": "tests/lambdas/test_job_table.py",
-    "lambdas/logic/faults.py": "tests/lambdas/test_blocking.py",
+    "lambdas/logic/faults.py": "tests/lambdas/test_faults.py",
     "lambdas/logic/polling.py": "tests/lambdas/test_polling.py",
     "lambdas/logic/enqueue.py": "tests/lambdas/test_enqueue.py",
     "lambdas/logic/scheduler.py": "tests/lambdas/test_blocking.py",
-    "lambdas/logic/results.py": "tests/lambdas/test_collect_results.py",
-    "lambdas/logic/collector.py": "tests/lambdas/test_collect_results.py",
+    "lambdas/logic/results.py": "tests/lambdas/test_results.py",
+    "lambdas/logic/collector.py": "tests/lambdas/test_collector.py",
 }
 LEFT_OUT = (
     "tests/lambdas/test_least_boto3.py",  # starts other interpreters
