@@ -362,16 +362,18 @@ class TestSettingsThatChange:
 
         assert states(world) == ["SUCCEEDED"]
 
-    def test_a_search_in_a_collection_that_the_settings_no_longer_name_is_rejected(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        from lambdas.model.routing import Rules
+    def test_a_search_in_a_collection_that_the_settings_no_longer_name_is_rejected(self) -> None:
+        search = '{"face-search": {"CollectionId": "%s"}}'
+        with standin_world(ANALYSES=search % "guests", UPLOAD_CHOICE="none") as world:
+            world.rekognition.inject("StartFaceSearch", "LimitExceededException", times=1)
+            world.drop("clip.mp4")
+            assert states(world) == ["WAITING"]
 
-        rules = Rules(analyses={"face-search": {"CollectionId": "guests"}})
+            world.redeploy(ANALYSES=search % "staff")
+            world.tick()
 
-        assert rules.allow("face-search", {"CollectionId": "guests"})
-        assert not rules.allow("face-search", {"CollectionId": "staff"})
-        assert Rules({}, uploads="tags", allowed=("face-search",)).allow("face-search", {"CollectionId": "staff"})
+            assert states(world) == ["REJECTED"]
+            assert "the settings no longer allow face-search" in world.job("clip.mp4")["reason"]
 
     def test_searches_in_a_deleted_collection_wait_until_it_is_there_again(self) -> None:
         search = '{"face-search": {"CollectionId": "guests"}}'

@@ -50,7 +50,7 @@ class Station(Desk):
         self.waits: list[tuple[float, float]] = []
         self.seconds_a_page = 0.0
         self.when_asked: dict[str | None, Callable[[], None]] = defaultdict(lambda: lambda: None)
-        self.collector = Collector(self.jobs, self, self.shelf.results, self, self, self.clock)  # type: ignore[arg-type]
+        self.collector = Collector(self.jobs, self, self.shelf.results, self, self, self.clock)
         self.say(*PAGES)
 
     def say(self, *pages: Page | Exception) -> None:

@@ -117,6 +117,7 @@ def test_an_upload_that_is_gone_can_be_abandoned() -> None:
     buckets = Buckets()
     stream = written(buckets, b"0123456789abc")
     buckets.uploads.clear()
+    assert stream.begun
 
     stream.abandon()
 
@@ -126,6 +127,7 @@ def test_an_upload_that_is_gone_can_be_abandoned() -> None:
 def test_an_abandoned_object_leaves_nothing_and_can_be_abandoned_twice() -> None:
     buckets = Buckets()
     stream = written(buckets, b"0123456789abc")
+    assert len(buckets.uploads) == 1
 
     stream.abandon()
     stream.abandon()

@@ -55,7 +55,7 @@ class Shelf:
             self.calls.append((operation, params["Key"]))
             return carry_out(operation, params)
 
-        self.s3._make_api_call = call
+        self.s3._make_api_call = call  # type: ignore[method-assign]
 
     def hold(self) -> None:
         self.held += 1
