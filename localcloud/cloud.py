@@ -3,9 +3,9 @@
     with LocalCloud() as cloud:
         cloud.client("s3").upload_file("clip.mp4", cloud.outputs["VideosBucket"], "clip.mp4")
 
-Starts the emulator and the Rekognition endpoint, bootstraps, and deploys the stack that `cdk deploy` would send to
-AWS. When the block ends, by whatever cause, no process and no file of it is left (`supervisor.py` sees to that).
-Any number of them can run at the same time.
+Starts the emulator and the Rekognition endpoint (MediaConvert's at the first call to it), bootstraps, and deploys the
+stack that `cdk deploy` would send to AWS. When the block ends, by whatever cause, no process and no file of it is left
+(`supervisor.py` sees to that). Any number of them can run at the same time.
 """
 
 from __future__ import annotations
@@ -86,6 +86,12 @@ class LocalCloud:
     def rekognition_url(self) -> str:
         """The endpoint itself, past the emulator and its IAM: for `/_jobs`, `/_faults`, `/_stats`."""
         return str(self._state["rekognition_url"])
+
+    @property
+    def mediaconvert_url(self) -> str:
+        """MediaConvert's endpoint itself, for `/_jobs` and `/_faults`; starts it."""
+        self.client("mediaconvert").describe_endpoints()
+        return (self.folder / "mediaconvert-url").read_text().strip()
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client for this cloud, whatever profile, endpoints and proxies the user has configured."""

@@ -1,10 +1,13 @@
-"""The process that owns one local cloud: its folder, the emulator, the Lambda workers under it, and the endpoint.
+"""The process that owns one local cloud: its folder, the emulator, the Lambda workers under it, and the endpoints.
 
     python -m localcloud.supervisor FOLDER [--port N] [--rekognition-endpoint URL] [--endpoint-options JSON]
 
 It ends, and takes all of it along, when its standard input closes (so also when its starter is killed) or when it gets
 a signal. `detach` on standard input loosens it from its starter: then only a signal ends it. If it is itself killed
 with SIGKILL, its guards kill the processes; the folder stays, unlocked, for the next start to sweep.
+
+The MediaConvert endpoint is started when the emulator's launcher asks for it (`mediaconvert-wanted` in the folder), at
+the first call: a cloud whose stack converts nothing pays nothing for it.
 
 In the folder, for the starter to read: `cloud.json` when all is up, `failed` with the reason when something went wrong,
 and `logs/`. `lock` is held as long as the cloud lives.
@@ -53,6 +56,7 @@ class Supervisor:
             self._start()
             while not self._ended(0.2):
                 self._check_children()
+                self._start_converter()
         except Ended:
             pass
         except Failed as failure:
@@ -102,6 +106,7 @@ class Supervisor:
             "options": self.options,
             "started": time.time(),
         }
+        self.port = port
         ports.write(self.folder / "cloud.json", json.dumps(state, indent=1))
 
     def _endpoint_answers(self, url_file: Path) -> bool:
@@ -111,6 +116,7 @@ class Supervisor:
         python = CHECKOUT / ".venv-emulator/bin/python"
         launcher = CHECKOUT / "localcloud/emulator/launcher.py"
         command: list[str | Path] = [python, launcher, "--port", str(port), "--rekognition-url-file", url_file]
+        command += ["--mediaconvert-url-file", self.folder / "mediaconvert-url"]
         # The whole of this environment reaches every Lambda function: nothing of the user's belongs into it.
         env = self._environment() | {
             "S3_PERSIST": "1",  # videos on disk and not in memory
@@ -128,6 +134,16 @@ class Supervisor:
         env = self._environment() | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "PYTHONPATH": str(CHECKOUT)}
         env["REKOGNITION_LOCAL_INSTALL_COMMAND"] = "make extras EXTRAS={extra}"  # for messages
         self.guards["endpoint"] = ChildGuard(command, env=env, cwd=self.folder, log=self.folder / "logs/endpoint.log")
+
+    def _start_converter(self) -> None:
+        if "converter" in self.guards or not (self.folder / "mediaconvert-wanted").exists():
+            return
+        aws = f"http://127.0.0.1:{self.port}"
+        command = [sys.executable, "-m", "localcloud.mediaconvert", "--aws-endpoint", aws, "--public-url", aws]
+        command += ["--url-file", str(self.folder / "mediaconvert-url")]
+        env = self._environment() | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "PYTHONPATH": str(CHECKOUT)}
+        log = self.folder / "logs/mediaconvert.log"
+        self.guards["converter"] = ChildGuard(command, env=env, cwd=self.folder, log=log)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name in ("PATH", "LANG") if (value := os.environ.get(name))}

@@ -1,4 +1,4 @@
-"""Starts ministack, the AWS emulator, with seven additions that this project needs.
+"""Starts ministack, the AWS emulator, with nine additions that this project needs.
 
 Run by the interpreter of `.venv-emulator`, which is also the one that Lambda code then runs on:
 
@@ -22,6 +22,10 @@ Run by the interpreter of `.venv-emulator`, which is also the one that Lambda co
 6. **HeadObject says how many tags an object has**, as GetObject does here and both do on AWS.
 7. **Rekognition's managed policies exist.** The emulator takes the attachment of a policy it does not know and grants
    nothing for it, so the roles of AWS's own examples had no rights and nothing said so.
+8. **A `mediaconvert` service**, as the first: forwarded, with IAM in front. Its endpoint is started only when the first
+   call comes: the launcher makes the file `mediaconvert-wanted` beside the URL's, and waits for the URL.
+9. **The root's credentials publish events of `aws.mediaconvert`**, as which MediaConvert acts here. Events whose source
+   is AWS's are refused to clients, on AWS and by the emulator.
 
 They use private names of ministack, hence the exact version. Nothing else is patched: what else it lacks is designed
 around in the stack.
@@ -31,15 +35,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import importlib.metadata
 import ipaddress
 import json
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 VERSION = "1.5.33"
 
@@ -50,6 +56,9 @@ AUTHORIZED_AS = {
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sns:PublishBatch": "sns:Publish",
 }
+
+MEDIACONVERT = "aws.mediaconvert"
+STARTING = 60  # seconds that the first call to MediaConvert waits for its endpoint
 
 # Hop-by-hop, or belonging to the connection that is not passed on (the body arrives already inflated).
 NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"}
@@ -75,14 +84,15 @@ MANAGED_POLICIES = {
     "AmazonRekognitionFullAccess": ("Access to all Amazon Rekognition APIs", [(["rekognition:*"], "*")]),
 }
 
-# A Rekognition call waits for the endpoint in one of these and not in one of the 64 threads that run Lambda functions.
-forwarders = ThreadPoolExecutor(max_workers=64, thread_name_prefix="rekognition")
+# A call waits for the endpoint in one of these and not in one of the 64 threads that run Lambda functions.
+forwarders = ThreadPoolExecutor(max_workers=64, thread_name_prefix="forward")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="ministack with Rekognition")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--rekognition-url-file", type=Path, required=True)
+    parser.add_argument("--mediaconvert-url-file", type=Path)
     options = parser.parse_args()
 
     try:
@@ -101,6 +111,8 @@ def main() -> None:
     import ministack.app
 
     serve_rekognition(ministack.app, options.rekognition_url_file)
+    if options.mediaconvert_url_file:
+        serve_mediaconvert(ministack.app, options.mediaconvert_url_file)
     count_loopback_as_tls(ministack.app)
     give_services_a_source_account()
     authorize_batches_as_aws_does()
@@ -183,15 +195,16 @@ def let_buckets_be_deleted_full() -> None:
 
 
 def serve_rekognition(app, url_file: Path) -> None:
-    from ministack.core import iam_actions
+    from ministack.core import iam_actions, router
 
     async def handle(method, path, headers, body, query):
         sent = {k: v for k, v in headers.items() if k not in NOT_FORWARDED and not k.startswith("x-rekognition-local-")}
         sent |= facts_about_caller(headers, body, query)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(forwarders, forward, url_file, method, path, sent, body)
+        return await loop.run_in_executor(forwarders, forward, "Rekognition", url_file, method, path, sent, body)
 
     app.SERVICE_HANDLERS["rekognition"] = handle
+    router.SERVICE_PATTERNS["rekognition"] = {}  # else it loads every model of botocore to see whether there is one
     # Without this line the emulator knows no IAM action for these calls, and lets everybody through.
     iam_actions.SERVICE_TO_IAM_NAMESPACE["rekognition"] = "rekognition"
     extract = iam_actions.extract_resource_arn
@@ -209,6 +222,86 @@ def serve_rekognition(app, url_file: Path) -> None:
         return 400 if service == "rekognition" else status, answer_headers, content
 
     iam_actions.access_denied_response = refuse_with_400
+
+
+def serve_mediaconvert(app, url_file: Path) -> None:
+    from ministack.core import iam_actions, router
+    from ministack.core.iam_evaluator import caller_arn
+    from ministack.services import eventbridge
+
+    async def handle(method, path, headers, body, query):
+        own = "x-mediaconvert-local-"
+        sent = {k: v for k, v in headers.items() if k not in NOT_FORWARDED and not k.startswith(own)}
+        sent |= facts_about_converter(headers, body, query)
+        asked = f"{path}?{urlencode(query, doseq=True)}" if query else path
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(forwarders, forward_when_started, url_file, method, asked, sent, body)
+
+    app.SERVICE_HANDLERS["mediaconvert"] = handle
+    router.SERVICE_PATTERNS["mediaconvert"] = {}
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["mediaconvert"] = "mediaconvert"
+    iam_actions._BOTOCORE_SERVICE_MAP["mediaconvert"] = ["mediaconvert"]
+    extract = iam_actions.extract_resource_arn
+
+    def extract_with_jobs(service, method, path, headers, body, query, region, account):
+        if service == "mediaconvert":
+            return f"arn:aws:mediaconvert:{region}:{account}:{converter_resource(method, path, body)}"
+        return extract(service, method, path, headers, body, query, region, account)
+
+    iam_actions.extract_resource_arn = extract_with_jobs
+    put = eventbridge._put_events
+
+    def put_as_services(data, allow_aws_source=False):
+        sources = {entry.get("Source") for entry in data.get("Entries", [])}
+        return put(data, allow_aws_source or (sources == {MEDIACONVERT} and caller_arn().endswith(":root")))
+
+    eventbridge._put_events = put_as_services
+
+
+def converter_resource(method: str, path: str, body: bytes) -> str:
+    """What a MediaConvert call is authorized on (Service Authorization Reference): a job, or a queue."""
+    parts = path.strip("/").split("/")
+    if parts[1:2] == ["jobs"] and len(parts) == 3:
+        return f"jobs/{parts[2]}"
+    name = "Default"
+    if method == "POST":
+        with contextlib.suppress(ValueError, AttributeError):
+            name = str(json.loads(body or b"{}").get("queue") or name).rpartition("/")[2]
+    return f"queues/{name}"
+
+
+def facts_about_converter(headers: dict, body: bytes, query: dict) -> dict[str, str]:
+    """Who calls MediaConvert, and whether they may pass it the role they name."""
+    from ministack.core.iam_evaluator import caller_arn, enforce
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.core.router import extract_access_key_id
+
+    region = get_region()
+    facts = {
+        "X-Mediaconvert-Local-Account": get_account_id(),
+        "X-Mediaconvert-Local-Region": region,
+        "X-Mediaconvert-Local-Caller": caller_arn(),
+    }
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return facts
+    match request:
+        case {"role": str(role)}:
+            access_key, passed_to = extract_access_key_id(headers, query), "mediaconvert.amazonaws.com"
+            refusal = enforce(access_key, "iam:PassRole", "iam", region, role, {"iam:PassedToService": passed_to})
+            facts["X-Mediaconvert-Local-May-Pass-Role"] = json.dumps(refusal is None)
+    return facts
+
+
+def forward_when_started(url_file: Path, *request):
+    """Forward to MediaConvert's endpoint, which whoever started the emulator starts when it is wanted."""
+    if not url_file.exists():
+        url_file.with_name("mediaconvert-wanted").touch()
+        deadline = time.monotonic() + STARTING
+        while not url_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    return forward("MediaConvert", url_file, *request)
 
 
 def collection_arn(headers: dict, body: bytes, region: str, account: str) -> str:
@@ -261,7 +354,7 @@ def facts_about_caller(headers: dict, body: bytes, query: dict) -> dict[str, str
     return facts
 
 
-def forward(url_file: Path, method: str, path: str, headers: dict[str, str], body: bytes):
+def forward(service: str, url_file: Path, method: str, path: str, headers: dict[str, str], body: bytes):
     try:
         url = urlsplit(url_file.read_text().strip())
         connection = http.client.HTTPConnection(url.hostname, url.port, timeout=300)
@@ -273,7 +366,7 @@ def forward(url_file: Path, method: str, path: str, headers: dict[str, str], bod
             connection.close()
     except (OSError, http.client.HTTPException, TypeError) as problem:
         # What a client of AWS sees when the service is down; SDKs try again by themselves.
-        failure = {"__type": "InternalServerError", "Message": f"The Rekognition endpoint does not answer: {problem}"}
+        failure = {"__type": "InternalServerError", "Message": f"The {service} endpoint does not answer: {problem}"}
         return 500, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(failure).encode()
     return answer.status, {k: v for k, v in answer.getheaders() if k.lower() not in NOT_RETURNED}, content
 
