@@ -13,7 +13,7 @@ Run by the interpreter of `.venv-emulator`, which is also the one that Lambda co
    buckets, queues and topic) pass on plain http and IAM can be enforced.
 3. **A service that assumes a role comes from an account.** Services act with root's credentials here, and a trust
    policy that names a service lets root through; but a condition on `aws:SourceAccount` (our publisher role's) never
-   held.
+   held. MediaConvert, which names its session so, also comes from its default queue (`aws:SourceArn`).
 4. **A batch is allowed by the permission for one.** On AWS there is no `sqs:SendMessageBatch` to grant:
    `sqs:SendMessage` covers it. The emulator denied the batch in spite of that permission.
 5. **Nothing needs to empty a bucket** before it is deleted with its stack: the emulator deletes full ones. CDK's
@@ -134,9 +134,14 @@ def give_services_a_source_account() -> None:
 
     def resolve_with_source(key, context):
         value = resolve(key, context)
-        if value is None and key.lower() == "aws:sourceaccount" and context.action == "sts:AssumeRole":
-            return context.principal_account if context.principal_type == "Root" else None
-        return value
+        if value is not None or context.action != "sts:AssumeRole" or context.principal_type != "Root":
+            return value
+        if key.lower() == "aws:sourceaccount":
+            return context.principal_account
+        converts = context.service_context.get("sts:rolesessionname") == "MediaConvert"
+        if key.lower() == "aws:sourcearn" and converts:
+            return f"arn:aws:mediaconvert:{context.region}:{context.principal_account}:queues/Default"
+        return None
 
     iam_evaluator._resolve_condition_key = resolve_with_source
 

@@ -27,6 +27,7 @@ from localcloud.mediaconvert.convert import CannotConvert, Wanted, convert
 from rekognition_local import clients
 
 SERVICE = "mediaconvert.amazonaws.com"
+SESSION = "MediaConvert"  # by which the emulator's trust policies know that the default queue is the source
 
 
 class Failed(Exception):
@@ -118,7 +119,7 @@ def _as_role(role: str, make: Callable[..., Any], uri: str) -> Any:
     try:
         if SERVICE not in _services(trusted):
             raise Failed(1434, f"{opening}AssumeRole failed]]]")
-        keys = make("sts").assume_role(RoleArn=role, RoleSessionName="EmeTranscode")["Credentials"]
+        keys = make("sts").assume_role(RoleArn=role, RoleSessionName=SESSION)["Credentials"]
     except (ClientError, BotoCoreError) as error:
         raise Failed(1434, f"{opening}AssumeRole failed]]]") from error
     return make(

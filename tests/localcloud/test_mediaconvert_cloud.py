@@ -42,10 +42,10 @@ def cloud() -> Iterator[LocalCloud]:
 def role(cloud: LocalCloud) -> Callable[..., str]:
     """Make a role: its name, the service that it trusts, and what it may do."""
 
-    def make(name: str, service: str, *statements: dict[str, Any]) -> str:
+    def make(name: str, service: str, *statements: dict[str, Any], condition: dict[str, Any] | None = None) -> str:
         iam = cloud.client("iam")
         principal = {"AWS": "*"} if service == "anyone" else {"Service": service}
-        trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": condition or {}}
         made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))
         if statements:
             iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=document(*statements))
@@ -171,6 +171,21 @@ def test_what_s3_and_iam_refuse_is_an_error_of_the_job(cloud, convert, role) -> 
     }
     assert "Access denied to [s3://videos/clip.mp4]" in ends["may not read"]["ErrorMessage"]
     assert "Unable to write to output file [s3://results/converted/copy.mp4]" in ends["may not write"]["ErrorMessage"]
+
+
+@pytest.mark.parametrize(("queue", "state"), [("Default", "COMPLETE"), ("Other", "ERROR")])
+def test_a_trust_policys_source_is_the_queue_of_the_account(cloud, convert, role, queue: str, state: str) -> None:
+    """As AWS advises against the confused deputy."""
+    put(cloud, videos.CLIP, "clip.mp4")
+    condition = {
+        "StringEquals": {"aws:SourceAccount": "000000000000"},
+        "ArnLike": {"aws:SourceArn": f"{ARN}:queues/{queue}"},
+    }
+    careful = role(f"careful-{queue}", "mediaconvert.amazonaws.com", READ, WRITE, condition=condition)
+
+    job = convert("clip.mp4", role=careful)
+
+    assert (job["Status"], job.get("ErrorCode")) == (state, None if state == "COMPLETE" else 1434)
 
 
 def test_the_end_reaches_a_function_by_eventbridge(
