@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+FOR_HEADERS = 30_000  # ms left, half of the function's time, at which headers are left to the scheduler
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
@@ -43,7 +45,7 @@ def _uploaded(event: dict[str, Any], context: "LambdaContext", enough_time: Enou
     def enqueue(record: "SQSRecord") -> None:
         nonlocal enqueued
         for upload in uploads_in(record.body):
-            enqueued += _enqueue(upload)
+            enqueued += _enqueue(upload, with_header=context.get_remaining_time_in_millis() > FOR_HEADERS)
 
     failures = handle_each(event, context, enqueue)
     try:
@@ -54,10 +56,10 @@ def _uploaded(event: dict[str, Any], context: "LambdaContext", enough_time: Enou
     return failures
 
 
-def _enqueue(upload: Upload) -> int:
+def _enqueue(upload: Upload, *, with_header: bool) -> int:
     with logger.append_context_keys(bucket=upload.bucket, key=upload.key):
         if upload.key.endswith("/") or not upload.key.lower().endswith(wiring.settings().video_extensions):
             logger.info("ignored: not a video by its extension")
             count(Count.UPLOADS_IGNORED)
             return 0
-        return wiring.enqueuer().enqueue(upload)
+        return wiring.enqueuer().enqueue(upload, with_header=with_header)

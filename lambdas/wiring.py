@@ -59,6 +59,10 @@ ONE_ATTEMPT = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=30)
 
 
+# What is asked of S3 about a video is answered in a moment, and there may be many uploads in one message.
+QUICK = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=5)
+
+
 @cache
 def settings() -> Settings:
     """The settings in the environment."""
@@ -97,14 +101,18 @@ def _bus() -> EventBus:
     return EventBus(client("events"), clock())
 
 
+def _videos() -> Videos:
+    return Videos(client("s3", QUICK))
+
+
 def _chooser() -> Chooser:
-    return Chooser(Videos(client("s3")), settings().rules)
+    return Chooser(_videos(), settings().rules)
 
 
 @cache
 def enqueuer() -> Enqueuer:
     """The part that turns uploads into jobs."""
-    return Enqueuer(jobs(), _queue(), _bus(), clock(), _chooser())
+    return Enqueuer(jobs(), _queue(), _bus(), clock(), _chooser(), _videos())
 
 
 @cache
@@ -113,7 +121,7 @@ def scheduler() -> Scheduler:
     return Scheduler(
         jobs(),
         _rekognition(),
-        Videos(client("s3")),
+        _videos(),
         enqueuer(),
         Poller(jobs(), _queue(), clock()),
         _bus(),

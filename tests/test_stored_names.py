@@ -21,7 +21,7 @@ from tests.stacks.conftest import synthesized
 
 JOB = {
     "analysis", "attempt", "bucket", "checkpoint", "conversion_id", "conversions", "detections", "due_at", "etag",
-    "job_id", "key", "lease_owner", "lease_until", "maybe_started", "newest_version_id", "parameters",
+    "header", "job_id", "key", "lease_owner", "lease_until", "maybe_started", "newest_version_id", "parameters",
     "past_rekognition_job_ids", "polls", "position",
     "reason", "registered_at", "rekognition_job_id", "result_key", "rows_key", "sequencer", "size", "slot_freed_at",
     "slot_freed_by", "source_key", "start_errors", "state", "state_since", "suspected_at", "suspected_in", "suspicions",

@@ -20,6 +20,7 @@ from lambdas.model import analyses
 from lambdas.model.blocking import Scope, scopes_in, worth_keeping
 from lambdas.model.clock import Clock, iso
 from lambdas.model.job import Job, State, position
+from lambdas.model.video_header import VideoHeader
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -167,6 +168,10 @@ class Jobs(Items):
             running="RUNNING",
             attempt=job.attempt,
         )
+
+    def note_header(self, job: Job, header: VideoHeader) -> None:
+        """Record the header of a claimed job that has none."""
+        self._change(job.job_id, {"header": header}, when=_CLAIMED, running="RUNNING", attempt=job.attempt)
 
     def remove(self, job: Job) -> bool:
         """Remove a placeholder whose jobs are registered; False if its state changed, or it was uploaded again
@@ -504,7 +509,7 @@ _STARTED: Mapping[str, Any] = {"reason": None, "maybe_started": None, **_UNSUSPE
 _OVER: Mapping[str, Any] = dict.fromkeys(("checkpoint", "lease_owner", "lease_until", "polls"))
 
 _FIELDS = frozenset(f.name for f in fields(Job))
-_AS_JSON = ("parameters", "video_metadata")  # DynamoDB numbers are decimals, and these are Rekognition's to read
+_AS_JSON = ("parameters", "video_metadata", "header")  # DynamoDB's numbers are decimals, and these are not counted with
 
 
 def _item(job: Job) -> dict[str, Any]:
@@ -523,6 +528,8 @@ def _runs(job: Job | None) -> bool:
 
 
 def _stored(name: str, value: Any) -> Any:
+    if isinstance(value, VideoHeader):
+        value = value.as_item
     return analyses.canonical(value) if name in _AS_JSON else value
 
 
@@ -531,6 +538,8 @@ def _job(item: Mapping[str, Any]) -> Job:
     for name in _AS_JSON:
         if name in known:
             known[name] = json.loads(known[name])
+    if "header" in known:
+        known["header"] = VideoHeader.from_item(known["header"])
     for name in ("size", "attempt", "start_errors", "suspicions", "polls", "detections", "conversions"):
         if name in known:
             known[name] = int(known[name])

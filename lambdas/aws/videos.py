@@ -1,20 +1,28 @@
-"""The checks of a video in S3 before a start: whether it still exists, and whether this stack may read it."""
+"""The checks of a video in S3 before a start: whether it still exists, whether this stack may read it, and what its
+header says."""
 
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.aws.telemetry import logger
 from lambdas.model.blocking import VIDEOS
-from lambdas.model.errors import AccountFault, CannotStart, Gone, ServiceTrouble
+from lambdas.model.errors import AccountFault, AnalysisError, CannotStart, Gone, ServiceTrouble
+from lambdas.model.video_header import VideoHeader, read_header
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from lambdas.model.events import Upload
     from lambdas.model.job import Job
 
 LARGEST_VIDEO = 10 * 1024**3  # bytes; Developer Guide, "Guidelines and quotas in Amazon Rekognition"
+
+HEADER_TIME = 5.0  # seconds after which no further piece of a header is asked for; a piece takes about 0.03
 
 # A version that is a delete marker answers 405.
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "405", "MethodNotAllowed"})
@@ -61,6 +69,42 @@ class Videos:
             raise CannotStart(
                 f"the object is archived ({head.get('ArchiveStatus') or head['StorageClass']}): restore it, then retry"
             )
+
+    def header(self, video: "Upload | Job") -> VideoHeader | None:
+        """A video's header, read by a few byte ranges; without a container if it can't be made out, which is no fault
+        of the video. None if S3 doesn't give the object out now: ``check`` says why."""
+        named: dict[str, Any] = {"Bucket": video.bucket, "Key": video.key, "IfMatch": f'"{video.etag}"'}
+        if video.version_id:
+            named["VersionId"] = video.version_id
+        until = time.monotonic() + HEADER_TIME
+
+        def read(offset: int, length: int) -> bytes:
+            if time.monotonic() > until:
+                raise ServiceTrouble(f"S3 get_object: no header within {HEADER_TIME:.0f} seconds")
+            return self._piece(named, offset, length)
+
+        try:
+            return read_header(read, video.size) or VideoHeader("")
+        except AnalysisError as error:
+            logger.info("can't read the video's header now", extra={"error": str(error)})
+            return None
+
+    def _piece(self, named: dict[str, Any], offset: int, length: int) -> bytes:
+        """A byte range of an object, unless it was replaced.
+
+        Raises:
+            Gone, CannotStart, AccountFault, ServiceTrouble: as in ``check``.
+        """
+        try:
+            answer = self.s3.get_object(**named, Range=f"bytes={offset}-{offset + length - 1}")
+            with closing(answer["Body"]) as body:
+                if not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
+                    raise ServiceTrouble("S3 get_object: another range than was asked for")
+                return body.read(length)
+        except ClientError as error:
+            _raise("get_object", error)
+        except BotoCoreError as error:
+            raise ServiceTrouble(f"S3 get_object: {error}") from error
 
     def head(self, bucket: str, key: str, version_id: str | None) -> Mapping[str, Any]:
         """HeadObject's answer.
@@ -110,6 +154,8 @@ def _raise(operation: str, error: ClientError) -> NoReturn:
     words = error.response["Error"].get("Message", "")
     if code in NOT_FOUND or status == 404:
         raise Gone("the object was deleted before its analysis could start") from error
+    if status == 412:
+        raise Gone("the object was replaced before its analysis could start") from error
     if status >= 500 or code in _PASSING or str(status) in _PASSING:
         raise ServiceTrouble(f"S3 {operation}: {code} {words}".strip()) from error
     if code == "InvalidObjectState":

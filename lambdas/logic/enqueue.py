@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lambdas.aws.job_table import Jobs
 from lambdas.aws.telemetry import Count, count, logger
-from lambdas.aws.videos import wrong_size
+from lambdas.aws.videos import Videos, wrong_size
 from lambdas.model.errors import AccountFault, CannotStart, EventRefused, ServiceTrouble
 from lambdas.model.events import Upload, ask_again
 from lambdas.model.job import Job, new_job
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lambdas.aws.event_bus import EventBus
     from lambdas.model.clock import Clock
+    from lambdas.model.video_header import VideoHeader
 
 
 class Messages(Protocol):
@@ -39,15 +40,21 @@ class Chooser(Protocol):
 class Enqueuer:
     """Registers uploads' jobs, each once."""
 
-    def __init__(self, jobs: Jobs, finished_queue: Messages, bus: "EventBus", clock: "Clock", chooser: Chooser) -> None:
+    def __init__(
+        self, jobs: Jobs, finished_queue: Messages, bus: "EventBus", clock: "Clock", chooser: Chooser, videos: Videos
+    ) -> None:
         self._jobs = jobs
         self._finished_queue = finished_queue
         self._bus = bus
         self._clock = clock
         self._chooser = chooser
+        self._videos = videos
 
-    def enqueue(self, upload: Upload) -> int:
+    def enqueue(self, upload: Upload, *, with_header: bool = True) -> int:
         """Register an upload's jobs; returns how many of them are new in the backlog. Idempotent.
+
+        The video's header is read once for all of them, if it is wanted; else, or if S3 doesn't give it out now, the
+        scheduler reads it when it claims a job.
 
         If the uploader's choice can't be read now, this registers one placeholder job, and the scheduler reads the
         choice when it starts that job.
@@ -60,11 +67,12 @@ class Enqueuer:
             return self._refuse(upload, {}, str(error))
         except (AccountFault, ServiceTrouble) as error:
             logger.warning("can't read what its uploader asked for; later", extra={"error": str(error)})
-            choice = {UNKNOWN: {}}
+            return self._register(upload, {UNKNOWN: {}})
         if not choice:
             logger.info("ignored: no analysis is chosen for it")
             count(Count.UPLOADS_IGNORED)
-        return self._register(upload, choice)
+        header = self._videos.header(upload) if choice and with_header and not wrong_size(upload.size) else None
+        return self._register(upload, choice, header=header)
 
     def choose_again(self, placeholder: Job) -> None:
         """Register the jobs that a placeholder stands for, in its position.
@@ -104,10 +112,12 @@ class Enqueuer:
         except EventRefused as error:
             raise ServiceTrouble(str(error)) from error
 
-    def _register(self, upload: Upload, choice: Choice, since: str | None = None) -> int:
+    def _register(
+        self, upload: Upload, choice: Choice, since: str | None = None, header: "VideoHeader | None" = None
+    ) -> int:
         waiting = 0
         for name, parameters in choice.items():
-            job = new_job(upload, name, parameters, self._clock.now())
+            job = new_job(upload, name, parameters, self._clock.now(), header)
             if since:
                 position = f"{since}#{job.job_id[:8]}"
                 job = replace(job, position=position, due_at=position)
@@ -120,7 +130,7 @@ class Enqueuer:
             return self._uploaded_again(job.job_id, upload)
         logger.info("registered", extra={"analysis": job.analysis, "size": job.size})
         count(Count.JOBS_REGISTERED)
-        if hopeless := wrong_size(job.size):
+        if hopeless := wrong_size(job.size) or (job.header.trouble if job.header else ""):
             try:
                 return not self.reject(job, hopeless)
             except ServiceTrouble as error:

@@ -10,6 +10,7 @@ and is probed once a minute (blocking.py). After a fault of the service, the job
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -204,6 +205,7 @@ class Scheduler:
 
     def _start_analysis(self, job: Job, faults: Faults) -> bool:
         self._check_settings(job)
+        job = self._check_header(job)
         if self._most_running and not self._jobs.take_slot(job, self._most_running):
             raise NoFreeSlot(f"{self._most_running} jobs run, which is the operator's own cap")
         try:
@@ -236,6 +238,19 @@ class Scheduler:
                 f"the settings no longer allow {job.analysis} (analyses, routes, allowed_analyses); allow it again, "
                 "then retry"
             )
+
+    def _check_header(self, job: Job) -> Job:
+        """The job with its video's header, if S3 gives it out; of a converted copy it says nothing. Raises CannotStart
+        where it says that Rekognition can't read the video: otherwise the video would take a slot to fail."""
+        if job.source_key:
+            return job
+        if job.header is None and (header := self._videos.header(job)):
+            job = replace(job, header=header)
+            if header.container:
+                self._jobs.note_header(job, header)
+        if job.header and job.header.trouble:
+            raise CannotStart(job.header.trouble)
+        return job
 
     def _start_newest_version(self, job: Job, refused: CannotStart, faults: Faults) -> bool:
         """The version that was to be analysed is gone or archived; the same content may be there under a newer one."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lambdas.model import analyses
 from lambdas.model.clock import iso
+from lambdas.model.video_header import VideoHeader
 
 if TYPE_CHECKING:
     from lambdas.model.events import Upload
@@ -67,6 +68,7 @@ class Job:
     rows_key: str | None = None
     detections: int | None = None
     video_metadata: Mapping[str, Any] = field(default_factory=dict)
+    header: VideoHeader | None = None  # None: not read yet; without a container: read, and it says nothing
     # The key of the converted copy, in the results bucket, that is analysed in place of the video; None: the video is.
     source_key: str | None = None
     conversions: int = 0  # how many conversions were wanted: the number of the one that a CONVERTING job waits for
@@ -83,7 +85,9 @@ class Job:
         return {"job_id": self.job_id, "bucket": self.bucket, "key": self.key}
 
 
-def new_job(upload: "Upload", analysis: str, parameters: Mapping[str, Any], now: float) -> Job:
+def new_job(
+    upload: "Upload", analysis: str, parameters: Mapping[str, Any], now: float, header: VideoHeader | None = None
+) -> Job:
     """A new job for `analysis` of `upload`: WAITING, at the end of the backlog."""
     job_id = analyses.job_id(upload.bucket, upload.key, upload.etag, analysis, parameters)
     last = position(now, job_id)
@@ -103,6 +107,7 @@ def new_job(upload: "Upload", analysis: str, parameters: Mapping[str, Any], now:
         due_at=last,
         state_since=iso(now),
         registered_at=iso(now),
+        header=header,
     )
 
 

@@ -15,6 +15,7 @@ Read = Callable[[int, int], bytes]
 
 LONGEST = 6 * 3600.0  # seconds; Developer Guide, "Guidelines and quotas in Amazon Rekognition"
 
+SMALLEST = 16  # bytes; in less there is no header, and nothing is read
 MOST_READS = 12
 MOST_BYTES = 1024 * 1024
 PIECE = (
@@ -33,7 +34,7 @@ class VideoHeader:
     """What a video's header says of it.
 
     Attributes:
-        container: ``mp4``, ``mov``, ``matroska``, ``avi`` ...
+        container: ``mp4``, ``mov``, ``matroska``, ``avi`` ...; empty if unknown.
         codec: of the first enabled video track, in FFmpeg's words: ``h264``, ``hevc``, ``av1`` ...; empty if unknown.
         seconds: the length of that track as it is played; 0 if unknown.
         width: pixels of the coded picture, before rotation; 0 if unknown.
@@ -59,6 +60,8 @@ class VideoHeader:
         """Why Rekognition refuses the video, with what helps; empty if Rekognition should accept it, or if the header
         leaves that open. (H.264 in MP4 or MOV, up to 6 hours: Developer Guide, "Guidelines and quotas in Amazon
         Rekognition".)"""
+        if not self.container:
+            return ""
         if self.video is False:
             return f"it has no video track ({_NAMES.get(self.container, self.container)})"
         if self.encrypted:
@@ -113,6 +116,8 @@ def read_header(read: Read, size: int) -> VideoHeader | None:
     Raises:
         Whatever `read` raises.
     """
+    if size < SMALLEST:
+        return None
     pieces = _Pieces(read, size)
     container = ""
     try:

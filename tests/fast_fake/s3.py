@@ -169,7 +169,17 @@ class Buckets:
 
     def get_object(self, params: Params) -> dict[str, Any]:
         there = self._find(params, "GetObject")
-        return {"Body": io.BytesIO(there.content), "ETag": there.etag, "Metadata": dict(there.metadata)}
+        if params.get("IfMatch", there.etag) != there.etag:
+            refuse("PreconditionFailed", "GetObject", 412)
+        told = {"ETag": there.etag, "Metadata": dict(there.metadata)}
+        if "Range" not in params:
+            return {"Body": io.BytesIO(there.content), **told}
+        first, last = map(int, params["Range"].removeprefix("bytes=").split("-"))
+        if first >= len(there.content):
+            refuse("InvalidRange", "GetObject", 416)
+        part = there.content[first : last + 1]
+        where = f"bytes {first}-{first + len(part) - 1}/{len(there.content)}"
+        return {"Body": io.BytesIO(part), "ContentRange": where, **told}
 
     def get_object_tagging(self, params: Params) -> dict[str, Any]:
         there = self._find(params, "GetObjectTagging")

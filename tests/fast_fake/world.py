@@ -85,7 +85,7 @@ def standin_world(
     with (
         patch.dict(os.environ, settings),
         patch.object(wiring, "clock", lambda: clock),
-        patch.object(wiring, "client", lambda service, config=None: clients[id(config) if config else service]),
+        patch.object(wiring, "client", lambda service, config=None: clients.get(id(config), clients.get(service))),
     ):
         forget_parts()
         yield here

@@ -59,7 +59,7 @@ class OnMoto(OnTheStandIn):
             clients[id(config)] = self.trouble.wrap("rekognition", client)
         forget_parts(but_clients=True)
         self._stack.enter_context(
-            patch.object(wiring, "client", lambda service, config=None: clients[id(config) if config else service])
+            patch.object(wiring, "client", lambda service, config=None: clients.get(id(config), clients.get(service)))
         )
         return here
 

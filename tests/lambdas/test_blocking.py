@@ -34,7 +34,7 @@ def s3_refuses(answer: str, keys: Callable[[str], bool] = lambda key: True) -> I
     """Let S3 refuse to give these videos out."""
     from lambdas import wiring
 
-    s3 = wiring.client("s3")
+    s3 = wiring.client("s3", wiring.QUICK)
     carry_out = s3._make_api_call
 
     def call(operation: str, params: dict[str, Any]) -> Any:
@@ -432,7 +432,7 @@ class TestTroubleOfSomeObjects:
     ) -> None:
         from lambdas import wiring
 
-        s3 = wiring.client("s3")
+        s3 = wiring.client("s3", wiring.QUICK)
         carry_out = s3._make_api_call
         archived = {"StorageClass": "GLACIER", **({"Restore": restore} if restore else {})}
         monkeypatch.setattr(

@@ -11,6 +11,7 @@ from lambdas.model.errors import AccountFault, EventRefused, Gone, ServiceTroubl
 from lambdas.model.events import Upload, ask_again
 from lambdas.model.job import Job
 from lambdas.model.routing import UNKNOWN, WrongChoice
+from lambdas.model.video_header import VideoHeader
 from tests.lambdas.test_job_table import UPLOAD, Desk
 
 FACES: Mapping[str, Any] = {"face-detection": {"FaceAttributes": "ALL"}}
@@ -27,13 +28,20 @@ class Office(Desk):
         self.sent: list[str] = []
         self.announced: list[tuple[str, str, dict[str, Any]]] = []
         self.bus_refuses = False
-        self.enqueuer = Enqueuer(self.jobs, self, self, self.clock, self)
+        self.video: VideoHeader | None = None
+        self.headers_read = 0
+        self.enqueuer = Enqueuer(self.jobs, self, self, self.clock, self, self)
 
     def choose(self, upload: Upload) -> Any:
         self.asked.append(upload)
         if isinstance(self.choice, Exception):
             raise self.choice
         return self.choice
+
+    def header(self, upload: Upload) -> VideoHeader | None:
+        assert upload.key == "x.mp4"
+        self.headers_read += 1
+        return self.video
 
     def allows(self, analysis: str, parameters: Mapping[str, Any]) -> bool:
         raise AssertionError("the enqueuer does not ask this")

@@ -58,6 +58,7 @@ def test_a_new_job_has_nothing_of_what_is_learnt_later() -> None:
         "result_key",
         "rows_key",
         "detections",
+        "header",
         "source_key",
         "conversion_id",
     ]

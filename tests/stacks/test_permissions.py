@@ -145,6 +145,7 @@ class Recorded:
         from lambdas import wiring
 
         clients = [wiring.client(service) for service in ("s3", "dynamodb", "sqs", "events")]
+        clients.append(wiring.client("s3", wiring.QUICK))
         clients += [wiring.client("rekognition", config) for config in (wiring.ONE_ATTEMPT, wiring.PATIENT)]
         self._function: str | None = None
         for client in clients:
