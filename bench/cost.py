@@ -1,15 +1,15 @@
 """make bench-cost: dollars per 1,000 jobs and per idle month, from what the drain and collect benches counted.
 
-Prices are public list prices kept in ``cli/core/prices.json``. Counted: every call the handlers made. Estimated: what
-functions are billed for (latencies assumed in ``bench/cloud.py``, CPU measured by the collect bench), and what pollers
-of an idle queue do.
+Prices are public list prices kept in ``lambdas/model/prices.json``. Counted: every call the handlers made. Estimated:
+what functions are billed for (latencies assumed in ``bench/cloud.py``, CPU measured by the collect bench), and what
+pollers of an idle queue do.
 """
 
 from collections import Counter
 from typing import Any
 
 from bench import report
-from cli.core import prices
+from lambdas.model import prices
 
 PRICES = prices.known()["prices"]
 
@@ -132,7 +132,7 @@ def main() -> None:
         },
         used={"per_1000_jobs": {n: round(v, 3) for n, v in jobs.items()}, "idle_month": dict(idle)},
         assumptions={
-            "prices": "cli/core/prices.json",
+            "prices": "lambdas/model/prices.json",
             "jobs_in_the_drain": usage["jobs"],
             "pollers_of_an_idle_queue": POLLERS,
             "polls_per_minute_and_poller": POLLS_PER_MINUTE,

@@ -53,6 +53,10 @@ ENVIRONMENT = {
     "ROUTES": "[]",
     "UPLOAD_CHOICE": "both",
     "ALLOWED_ANALYSES": "face-detection,label-detection,content-moderation,text-detection,segment-detection",
+    "SHARE_BY": "",
+    "SHARE_WEIGHTS": "{}",
+    "MONTHLY_BUDGET_USD": "0",
+    "MONTHLY_MINUTES": "0",
     "POWERTOOLS_SERVICE_NAME": "bench",
 }
 

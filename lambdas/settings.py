@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lambdas.model.analyses import chosen
+from lambdas.model.budget import Limits
 from lambdas.model.errors import WrongSettings
 from lambdas.model.routing import Route, Rules
+from lambdas.model.shares import LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class Settings:
     publisher_role_arn: str
     video_extensions: tuple[str, ...]
     most_running: int | None  # the operator's cap; None: only Rekognition's limit
-    rules: Rules  # which analyses an upload gets
+    rules: Rules  # which analyses an upload gets, its class and its share
+    limits: Limits  # the month's budget
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -44,11 +47,15 @@ class Settings:
                 rules=Rules(
                     analyses=chosen(json.loads(environment["ANALYSES"])),
                     routes=tuple(
-                        Route(route["prefix"], chosen(route["analyses"])) for route in json.loads(environment["ROUTES"])
+                        Route(route["prefix"], chosen(route["analyses"]), route.get("priority", LIVE))
+                        for route in json.loads(environment["ROUTES"])
                     ),
                     uploads=environment["UPLOAD_CHOICE"],
                     allowed=tuple(environment["ALLOWED_ANALYSES"].split(",")),
+                    share_by=environment["SHARE_BY"],
+                    weights=json.loads(environment["SHARE_WEIGHTS"]),
                 ),
+                limits=Limits(float(environment["MONTHLY_BUDGET_USD"]), float(environment["MONTHLY_MINUTES"])),
             )
         except KeyError as error:
             raise WrongSettings(f"the environment variable {error} is missing") from error

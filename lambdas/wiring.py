@@ -84,7 +84,7 @@ def client(service: str, config: Config | None = None) -> Any:
 @cache
 def jobs() -> Jobs:
     """The jobs table."""
-    return Jobs(client("dynamodb"), settings().jobs_table, clock())
+    return Jobs(client("dynamodb"), settings().jobs_table, clock(), settings().rules.weights)
 
 
 def _rekognition() -> Rekognition:
@@ -129,6 +129,7 @@ def scheduler() -> Scheduler:
         chooser=_chooser(),
         videos_bucket=settings().videos_bucket,
         most_running=settings().most_running,
+        limits=settings().limits,
     )
 
 

@@ -37,7 +37,8 @@ def bundle() -> str:
 
 
 def _ours() -> dict[str, Path]:
-    return {str(path.relative_to(ROOT)): path for path in (ROOT / "lambdas").rglob("*.py")}
+    found = [path for kind in ("*.py", "*.json") for path in (ROOT / "lambdas").rglob(kind)]
+    return {str(path.relative_to(ROOT)): path for path in found}
 
 
 def _libraries() -> dict[str, Path]:

@@ -35,7 +35,7 @@ def grant_starting(
 ) -> None:
     """Let the starting function look at videos, have Rekognition analyse them, and keep their jobs."""
     _allow(start, [jobs.table_arn], "dynamodb:PutItem", "dynamodb:DeleteItem")
-    _allow(start, [f"{jobs.table_arn}/index/ByState"], "dynamodb:Query")
+    _allow(start, [f"{jobs.table_arn}/index/{name}" for name in ("ByState", "Backlog")], "dynamodb:Query")
 
     # Rekognition reads the video with the rights of the caller of Start, and announces with a role it is passed.
     _allow(start, [videos.arn_for_objects("*")], "s3:GetObject", "s3:GetObjectVersion")

@@ -6,7 +6,7 @@ Everything enters here, once, and is checked; no other module reads the context 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from aws_cdk import RemovalPolicy
 from pydantic import (
@@ -65,6 +65,11 @@ def _json(value: Any) -> Any:
 
 def _words(value: Any) -> Any:
     return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _number(value: Any) -> Any:
+    # In Python, True is a number.
+    return "" if isinstance(value, bool) else value
 
 
 def _days(value: int) -> int:
@@ -127,6 +132,21 @@ Analyses = Annotated[
     JSON,
     _takes('an object like {"face-detection": {"FaceAttributes": "ALL"}}'),
 ]
+ShareBy = Annotated[
+    str,
+    Field(pattern="^(route|prefix:[1-9])?$"),
+    _takes("route, or prefix:1 to prefix:9 (so many folders), or nothing"),
+]
+_WEIGHTS = 'weights above 0 by share: {"customers/acme/": 3}'
+Weights = Annotated[
+    Mapping[str, Annotated[float, Field(gt=0, le=1000), _takes("a weight above 0, up to 1,000")]],
+    JSON,
+    _takes(_WEIGHTS),
+]
+Amount = Annotated[
+    float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_number), JSON, _takes("a number, 0 or more")
+]
+Class = Annotated[Literal["live", "backfill"], _takes("live or backfill")]
 UploadsFrom = Annotated[Literal["notifications", "eventbridge"], _takes("notifications or eventbridge")]
 UploadChoice = Annotated[Literal["metadata", "tags", "both", "none"], _takes("metadata or tags or both or none")]
 _ROUTES = _takes('a list like [{"prefix": "ads/", "analyses": {"label-detection": {}}}]')
@@ -138,6 +158,7 @@ class Route(TypedDict):
 
     prefix: Annotated[str, AfterValidator(_prefix)]
     analyses: Analyses
+    priority: NotRequired[Class]
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -182,6 +203,18 @@ class Settings:
     max_running_jobs: Count = _setting(
         0, "Lower cap on jobs at a time, to leave slots to others in the account. 0: as many as Rekognition lets."
     )
+    share_by: ShareBy = _setting(
+        "",
+        "What shares the slots fairly: each `route`, or each folder (`prefix:1`: the first in the key). Empty: first "
+        "come, first served.",
+    )
+    share_weights: Weights = _setting({}, "Weights of shares: one with 3 gets three times the minutes of one with 1.")
+    monthly_budget_usd: Amount = _setting(
+        0.0, "Most that a month's analyses may cost, in dollars; then starting stops. 0: no limit."
+    )
+    monthly_minutes: Amount = _setting(
+        0.0, "Most minutes of video that are analysed in a month, each analysis counted. 0: no limit."
+    )
     retain_data: Flag = _setting(
         True, "Whether buckets and the jobs table outlive the stack. `false` deletes them with it, results and all."
     )
@@ -225,6 +258,10 @@ class Settings:
             "ROUTES": json.dumps(self.routes, separators=(",", ":")),
             "UPLOAD_CHOICE": self.upload_choice,
             "ALLOWED_ANALYSES": ",".join(self.allowed_analyses),
+            "SHARE_BY": self.share_by,
+            "SHARE_WEIGHTS": json.dumps(self.share_weights, separators=(",", ":")),
+            "MONTHLY_BUDGET_USD": repr(self.monthly_budget_usd),
+            "MONTHLY_MINUTES": repr(self.monthly_minutes),
         }
 
     @property
@@ -238,6 +275,8 @@ class Settings:
             "Routes": json.dumps(self.routes),
             "UploadChoice": self.upload_choice,
             "AllowedAnalyses": ",".join(self.uploaders_choose_from) or "none",
+            "Shares": json.dumps({"by": self.share_by, "weights": self.share_weights}),
+            "Budget": json.dumps({"usd": self.monthly_budget_usd, "minutes": self.monthly_minutes}),
         }
 
     def __post_init__(self) -> None:
@@ -250,11 +289,16 @@ class Settings:
         for number, prefix in enumerate(prefixes):
             if prefix in prefixes[:number]:
                 raise ValueError(f"routes[{number}].prefix is {prefix!r}; another route has it already")
-        used = len(json.dumps([self.analyses, self.routes]).encode())
+        if self.share_weights and not self.share_by:
+            raise ValueError(
+                f"share_weights is {dict(self.share_weights)!r}, and share_by is empty, so there is one share: "
+                "set share_by"
+            )
+        used = len(json.dumps([self.analyses, self.routes, self.share_weights]).encode())
         if used > ROOM_FOR_CHOICES:
             raise ValueError(
-                f"analyses and routes take {used} bytes as JSON; {ROOM_FOR_CHOICES} have room beside what else "
-                "the functions are told (Lambda's environment is 4 KB): fewer routes, or let uploaders say it"
+                f"analyses, routes and share_weights take {used} bytes as JSON; {ROOM_FOR_CHOICES} have room beside "
+                "what else the functions are told (Lambda's environment is 4 KB): fewer routes, or let uploaders say it"
             )
         if not any(self.choices) and not self.uploaders_choose_from:
             raise ValueError(

@@ -43,7 +43,7 @@ def results_bucket(scope: Construct, id: str, *, settings: Settings, key: kms.IK
 
 
 def jobs_table(scope: Construct, id: str, *, settings: Settings, key: kms.IKey | None) -> dynamodb.Table:
-    """The table of jobs, with an index by state (the backlog is in it) and one by video."""
+    """The table of jobs, with an index by state, one of the backlog and one by video."""
     table = dynamodb.Table(
         scope,
         id,
@@ -64,6 +64,14 @@ def jobs_table(scope: Construct, id: str, *, settings: Settings, key: kms.IKey |
         # What the scheduler filters by: analyses it may not start now, results that wait to be collected.
         projection_type=dynamodb.ProjectionType.INCLUDE,
         non_key_attributes=["analysis", "slot_freed_at"],
+    )
+    # The jobs that wait, and only those, by class and share.
+    table.add_global_secondary_index(
+        index_name="Backlog",
+        partition_key=_text("waiting_in"),
+        sort_key=_text("due_at"),
+        projection_type=dynamodb.ProjectionType.INCLUDE,
+        non_key_attributes=["analysis"],
     )
     table.add_global_secondary_index(
         index_name="ByVideo",

@@ -34,6 +34,10 @@ ENVIRONMENT = {
     "ROUTES": "[]",
     "UPLOAD_CHOICE": "both",
     "ALLOWED_ANALYSES": "face-detection,label-detection,content-moderation,text-detection,segment-detection",
+    "SHARE_BY": "",
+    "SHARE_WEIGHTS": "{}",
+    "MONTHLY_BUDGET_USD": "0",
+    "MONTHLY_MINUTES": "0",
     "POWERTOOLS_SERVICE_NAME": "test",
 }
 
@@ -42,7 +46,7 @@ TABLE = {
     "KeySchema": [{"AttributeName": "job_id", "KeyType": "HASH"}],
     "AttributeDefinitions": [
         {"AttributeName": name, "AttributeType": "S"}
-        for name in ("job_id", "state", "due_at", "video", "registered_at")
+        for name in ("job_id", "state", "due_at", "waiting_in", "video", "registered_at")
     ],
     "BillingMode": "PAY_PER_REQUEST",
     "GlobalSecondaryIndexes": [
@@ -60,6 +64,12 @@ TABLE = {
                 "state",
                 "due_at",
                 {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["analysis", "slot_freed_at"]},
+            ),
+            (
+                "Backlog",
+                "waiting_in",
+                "due_at",
+                {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["analysis"]},
             ),
             ("ByVideo", "video", "registered_at", {"ProjectionType": "KEYS_ONLY"}),
         )

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.core import prices
 from lambdas.logic import collector as collecting, polling, results, scheduler
-from lambdas.model import blocking
+from lambdas.model import blocking, prices
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])

@@ -8,30 +8,41 @@ Most are seen as the handlers write them, so a new name can't slip in beside thi
 import json
 from collections.abc import Iterator
 from dataclasses import fields
+from decimal import Decimal
 
 import pytest
 
 from lambdas.aws.telemetry import Count, metrics
 from lambdas.logic import results
-from lambdas.model import routing
+from lambdas.model import analyses, routing
+from lambdas.model.budget import Charge, month_of
 from lambdas.model.job import Job
+from lambdas.model.shares import Shares
 from rekognition_local import Faults, Simulated
 from tests.fast_fake.world import StandInWorld, standin_world
 from tests.stacks.conftest import synthesized
 
 JOB = {
-    "analysis", "attempt", "bucket", "checkpoint", "conversion_id", "conversions", "detections", "due_at", "etag",
-    "header", "job_id", "key", "lease_owner", "lease_until", "maybe_started", "newest_version_id", "parameters",
-    "past_rekognition_job_ids", "polls", "position",
-    "reason", "registered_at", "rekognition_job_id", "result_key", "rows_key", "sequencer", "size", "slot_freed_at",
-    "slot_freed_by", "source_key", "start_errors", "state", "state_since", "suspected_at", "suspected_in", "suspicions",
-    "uploaded_at", "version_id", "video_metadata",
+    "analysis", "attempt", "bucket", "charge", "checkpoint", "conversion_id", "conversions", "detections", "due_at",
+    "etag", "header", "job_id", "key", "lease_owner", "lease_until", "maybe_started", "newest_version_id", "parameters",
+    "past_rekognition_job_ids", "polls", "position", "priority", "reason", "registered_at", "rekognition_job_id",
+    "result_key", "rows_key", "sequencer", "share", "size", "slot_freed_at", "slot_freed_by", "source_key",
+    "start_errors", "state", "state_since", "suspected_at", "suspected_in", "suspicions", "uploaded_at", "version_id",
+    "video_metadata",
 }  # fmt: skip
-BESIDE = {"video", "uploaded_again_at"}  # in the table, and not read back
+BESIDE = {"video", "uploaded_again_at", "waiting_in"}  # in the table, and not read back
 SCHEDULER = {
-    "job_id", "paused", "paused_at", "refused_at", "collected_at", "scopes", "scopes_version",
+    "job_id", "paused", "paused_at", "refused_at", "collected_at", "scopes", "scopes_version", "shares",
+    "shares_version",
 }  # fmt: skip
 SLOTS = {"job_id", "holders", "version"}
+MONTH = {
+    "job_id", "committed_usd", "committed_minutes", "spent_usd", "spent_minutes", "over_budget", "told",
+}  # fmt: skip
+OF_ANALYSES = {f"{sum_}_{name.replace('-', '_')}" for sum_ in ("usd", "minutes") for name in analyses.CATALOGUE}
+OF_A_PREFIX = {"job_id", "video", "registered_at", "spent_usd", "spent_minutes"}
+SHARES = {"marked", "used", "as_of", "turns"}
+CHARGE = {"month", "usd", "minutes", "spent", "line"}
 SCOPE = {"reason", "since", "suspects", "videos", "tolerance", "succeeded_at", "told"}
 CHECKPOINT = {"rows", "document", "detections", "pages", "next_token", "remainders", "superseded"}
 METRICS = {
@@ -46,6 +57,9 @@ EVENTS = {
     },
     "Job Failed": {"job_id", "state", "video_bucket", "video_key", "video_etag", "analysis", "reason"},
     "Job Rejected": {"job_id", "state", "video_bucket", "video_key", "video_etag", "analysis", "reason"},
+    "Budget Reached": {
+        "month", "percent", "charged_usd", "charged_minutes", "budget_usd", "budget_minutes",
+    },
     "Starting Blocked": {"scope", "since", "reason"},
     "Starting Unblocked": {"scope", "since", "reason"},
 }  # fmt: skip
@@ -53,7 +67,7 @@ OUTPUTS = {
     "VideosBucket", "ResultsBucket", "JobsTable", "UploadsQueue", "UploadsDeadLetterQueue", "FinishedQueue",
     "FinishedDeadLetterQueue", "JobFinishedTopic", "PublisherRole", "StartFunction", "CollectFunction", "StartLogs",
     "CollectLogs", "TickRule", "UploadsFrom", "VideoExtensions", "Analyses", "Routes", "UploadChoice",
-    "AllowedAnalyses",
+    "AllowedAnalyses", "Shares", "Budget",
 }  # fmt: skip
 
 
@@ -61,9 +75,11 @@ OUTPUTS = {
 def lived() -> Iterator[StandInWorld]:
     """A world in which everything has happened that writes a name."""
     engine = Simulated(seconds=1.0, detections=30)
-    with standin_world(engine, Faults.off(max_running=2, fail_lasting=0.0), MAX_RUNNING_JOBS="2") as world:
+    settings = {"MAX_RUNNING_JOBS": "2", "MONTHLY_MINUTES": "0.01"}
+    with standin_world(engine, Faults.off(max_running=2, fail_lasting=0.0), **settings) as world:
         from lambdas import wiring
 
+        wiring.jobs().let_over_budget(month_of(world.clock.now()), True)
         world.drop("clip.mp4")
         world.drop("empty.mp4", b"")
         world.rekognition.inject("StartFaceDetection", "InvalidParameterException", times=1)
@@ -79,6 +95,7 @@ def lived() -> Iterator[StandInWorld]:
         world.settle()
         world.drop("clip.mp4")
         wiring.jobs().pause(True)
+        world.drop("waits.mp4")
         yield world
 
 
@@ -97,7 +114,10 @@ def test_attributes_of_a_job_are_frozen(lived: StandInWorld) -> None:
 def test_attributes_of_the_scheduler_and_of_slots_are_frozen(lived: StandInWorld) -> None:
     special = {job_id: names for job_id, names in items(lived).items() if job_id.startswith("#")}
 
-    assert set(special) == {"#scheduler", "#slots"}
+    [month] = [name.split("#")[2] for name in special if name.startswith("#month#")][:1]
+    assert set(special) == {"#scheduler", "#slots", f"#month#{month}", f"#month#{month}#"}
+    assert special[f"#month#{month}"] <= MONTH | OF_ANALYSES
+    assert special[f"#month#{month}#"] == OF_A_PREFIX
     assert special["#scheduler"] <= SCHEDULER
     assert special["#slots"] == SLOTS
 
@@ -109,6 +129,20 @@ def test_attributes_of_a_scope_are_frozen() -> None:
 
     assert set(whole.as_item()) == SCOPE
     assert Scope.from_item(whole.as_item()) == whole
+
+
+def test_the_record_of_shares_has_frozen_names() -> None:
+    whole = Shares({"backfill#a/": "2026-11-24T00:00:00.000Z"}, {"a/": 1.5}, 1.8e9, 3)
+
+    assert set(whole.as_item()) == SHARES
+    assert Shares.from_item({"shares": whole.as_item()}) == whole
+
+
+def test_a_charge_has_frozen_names() -> None:
+    whole = Charge("2026-11", Decimal("0.1"), Decimal("1.5"), True, "live#a/")
+
+    assert set(json.loads(whole.as_text())) == CHARGE
+    assert Charge.from_text(whole.as_text()) == whole
 
 
 def test_a_checkpoint_has_frozen_names() -> None:

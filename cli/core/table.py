@@ -44,7 +44,7 @@ class Table(Jobs):
             **(self._next_attempt(job) if job.state == "FAILED" else _UNSUSPECTED),
             "start_errors": 0,
             "reason": None,
-            **self._waiting(self._clock.now(), job.job_id),
+            **self._last_in_line(job, self._clock.now()),
         }
         return self._to(job, "WAITING", ("FAILED", "REJECTED"), changes)
 

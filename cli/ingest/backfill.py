@@ -8,10 +8,10 @@ from itertools import batched
 from typing import Any
 from urllib.parse import quote_plus
 
-from cli.core import prices
 from cli.core.stack import Stack
 from cli.ingest.estimate import of_objects
 from lambdas.aws.queue import Queue
+from lambdas.model import prices
 from lambdas.model.clock import iso
 from lambdas.model.events import SEQUENCER_WIDTH
 from lambdas.model.job import Job

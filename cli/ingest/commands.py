@@ -121,7 +121,7 @@ def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool)
 
 
 def _priced(videos: int, cost: Any) -> str:
-    from cli.core import prices
+    from lambdas.model import prices
 
     about = f" (estimated from {cost.measured} of them)" if cost.measured < videos else ""
     refused = f" {many(cost.refused, 'video')} of them can't be read by Rekognition and cost nothing." * bool(
@@ -148,8 +148,8 @@ def estimate(target: Target, paths: tuple[str, ...], analyses: str | None, as_js
     It reads only the headers: for an object in S3, a few hundred kilobytes by byte range. The exit code is 1 if
     Rekognition refuses one of the videos.
     """
-    from cli.core import prices
     from cli.ingest import choices
+    from lambdas.model import prices
 
     choice = choices.parsed(analyses) if analyses else choices.of_stack(target)
     found = list(_estimates(target, paths, choice))

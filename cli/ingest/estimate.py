@@ -8,11 +8,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.core import prices
 from cli.core.errors import NotThere
 from cli.core.s3_file import S3File
 from cli.ingest.video_header import Header, read as read_header
 from lambdas.aws.videos import NOT_FOUND
+from lambdas.model import prices
 
 AT_ONCE = 16  # headers read at the same time
 

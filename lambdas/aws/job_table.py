@@ -7,44 +7,68 @@ its result had been replaced and is wanted back.
 
 The index ByState sorts the jobs of a state by ``due_at``: WAITING, when the job may be started (its position); RUNNING,
 COLLECTING and CONVERTING, when to look at it, should no notification come; ended, when it ended.
+
+The index Backlog has the WAITING jobs only, by their line (see shares.py), in the same order.
+
+A job is charged in the transaction that claims it; see budget.py.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from lambdas.aws.dynamodb import Items
+from lambdas.aws.dynamodb import Write
+from lambdas.aws.scheduler_record import SchedulerRecord
 from lambdas.model import analyses
-from lambdas.model.blocking import Scope, scopes_in, worth_keeping
-from lambdas.model.clock import Clock, iso
+from lambdas.model.budget import Charge, Limits, charge_of, minutes_of, month_of
+from lambdas.model.clock import iso
+from lambdas.model.errors import BudgetReached, SharesChanged
 from lambdas.model.job import Job, State, position
+from lambdas.model.routing import UNKNOWN
+from lambdas.model.shares import DEFAULT_LINE, LIVE, ONE_SHARE, Priority, Shares
 from lambdas.model.video_header import VideoHeader
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from lambdas.model.clock import Clock
     from lambdas.model.events import Upload
 
 CLAIM_IS_STALE = 120.0  # seconds; twice what the starting function may run
 
-COLLECTED_EVERY = 60.0  # seconds between two notes that collecting works, in one execution environment
-
 BY_STATE = "ByState"
 BY_VIDEO = "ByVideo"
-# Two items are no jobs. Neither has a state, so no index lists them.
-SCHEDULER = "#scheduler"  # what the service last said, and the operator's switch
-SLOTS = "#slots"  # which jobs run, where the operator has set a cap
+BACKLOG = "Backlog"
+SLOTS = "#slots"  # which jobs run, where the operator has set a cap; no job
 
 
-class Jobs(Items):
-    """The table's every read and write."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a claim depends on beside the job.
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str, clock: Clock) -> None:
-        super().__init__(dynamodb, table)
-        self._clock = clock
-        self._collected_noted = float("-inf")
+    Attributes:
+        shares: the record of lines and shares from which the job was chosen.
+        limits: the month's budget.
+    """
+
+    shares: Shares = field(default_factory=Shares)
+    limits: Limits = field(default_factory=Limits)
+
+
+class Jobs(SchedulerRecord):
+    """The table's every read and write.
+
+    Args:
+        weights: of shares, where they are not 1.
+    """
+
+    def __init__(
+        self, dynamodb: "DynamoDBClient", table: str, clock: "Clock", weights: Mapping[str, float] | None = None
+    ) -> None:
+        super().__init__(dynamodb, table, clock)
+        self.weights = weights or {}
 
     # reading
 
@@ -91,6 +115,22 @@ class Jobs(Items):
         )
         return ((item["job_id"], item["due_at"]) for item in found)
 
+    def due_in(self, line: str, now: float, *, but: Iterable[str] = ()) -> Iterator[str]:
+        """Ids of the jobs that wait in `line` and are due, the oldest first; not of the analyses `but`."""
+        unwanted = {f":but{number}": name for number, name in enumerate(sorted(but))}
+        found = self._query(
+            BACKLOG,
+            "#waiting_in = :line AND #due_at <= :now",
+            {":line": line, ":now": iso(now) + "~", **unwanted},
+            page=None if unwanted else 20,
+            wanted=f"NOT #analysis IN ({', '.join(unwanted)})" if unwanted else "",
+        )
+        return (item["job_id"] for item in found)
+
+    def waits_in(self, line: str) -> bool:
+        """Whether any job waits in `line`, due or not."""
+        return next(self._query(BACKLOG, "#waiting_in = :line", {":line": line}, page=1), None) is not None
+
     def uncollected(self, before: float, most: int) -> int:
         """How many jobs ended at Rekognition before that time and are not collected yet; `most` at the most."""
         found = (
@@ -114,21 +154,27 @@ class Jobs(Items):
 
     def register(self, job: Job) -> bool:
         """Add a job; False if it is there already."""
-        return self._put_new(_item(job) | {"video": f"{job.bucket}/{job.key}"})
+        waits: dict[str, Any] = {}
+        if job.state == "WAITING":
+            self._mark(job)
+            waits = {"waiting_in": job.line}
+        return self._put_new(_item(job) | {"video": f"{job.bucket}/{job.key}"} | waits)
 
     def uploaded_again(self, job_id: str, upload: "Upload") -> Job | None:
         """Note that a known job's content was uploaded again, later; None if a later one is noted already, or the job
         is REJECTED."""
         return self._uploaded_again(job_id, upload, {}, "#state <> :rejected")
 
-    def requeue_rejected(self, job_id: str, upload: "Upload") -> Job | None:
+    def requeue_rejected(self, job: Job, upload: "Upload") -> Job | None:
         """Let a REJECTED job try again, last in the backlog, as its content was uploaded again: the fault may
         be fixed. None if it isn't REJECTED, or a later upload is noted already.
 
         One write with the note of the upload: a crash between two writes would leave an upload without a reaction.
         """
-        again = {**self._waiting(self._clock.now(), job_id), "reason": None, "start_errors": 0, **_UNSUSPECTED}
-        return self._uploaded_again(job_id, upload, again, "#state = :rejected")
+        if job.state != "REJECTED":
+            return None
+        again = {**self._last_in_line(job, self._clock.now()), "reason": None, "start_errors": 0, **_UNSUSPECTED}
+        return self._uploaded_again(job.job_id, upload, again, "#state = :rejected")
 
     def _uploaded_again(self, job_id: str, upload: "Upload", changes: Mapping[str, Any], when: str) -> Job | None:
         noted = {
@@ -140,24 +186,74 @@ class Jobs(Items):
             job_id, {**noted, **changes}, when=f"#sequencer < :sequencer AND {when}", rejected="REJECTED"
         )
 
-    def claim(self, job_id: str) -> Job | None:
-        """Take a WAITING job to start it; None if another invocation was faster."""
-        stale_at = iso(self._clock.now() + CLAIM_IS_STALE)
-        return self._change(job_id, self._state("RUNNING", stale_at), when="#state = :waiting", waiting="WAITING")
+    def claim(self, job_id: str, terms: Terms | None = None) -> Job | None:
+        """Take a WAITING job to start it, and charge the month and its share; None if another invocation was faster.
+
+        Raises:
+            BudgetReached: the month's budget is used up.
+            SharesChanged: another start has changed the record of shares: choose again.
+        """
+        job = self.get(job_id)
+        if job is None or job.state != "WAITING":
+            return None
+        now, terms = self._clock.now(), terms or Terms()
+        claimed = self._state("RUNNING", iso(now + CLAIM_IS_STALE))
+        # What was read must still hold, as the transaction does not answer with the item.
+        unchanged = ("due_at", "sequencer", "attempt")
+        seen = {f"seen_{name}": getattr(job, name) for name in unchanged} | {"line": job.line}
+        when = " AND ".join(
+            ["#state = :waiting AND #waiting_in = :line", *(f"#{name} = :seen_{name}" for name in unchanged)]
+        )
+        if job.analysis == UNKNOWN:  # a placeholder, which starts nothing
+            write = Write(job_id, claimed, when=when, values={"waiting": "WAITING", **seen})
+            return replace(job, **_as_fields(claimed)) if self._write_all([write])[0] else None
+        minutes = minutes_of(job)
+        charge = charge_of(job, minutes, month_of(now))
+        started = terms.shares.started(job.line, minutes, now)
+        shares_too = started != terms.shares
+        if shares_too:
+            charge = replace(charge, line=job.line)
+        claimed["charge"] = charge
+        writes = [
+            Write(job_id, claimed, when=when, values={"waiting": "WAITING", **seen}),
+            self._charging(charge, terms.limits),
+            *([self._shares_write(terms.shares, started)] if shares_too else []),
+        ]
+        is_waiting, in_budget, *in_shares = self._write_all(writes)
+        if not is_waiting:
+            return None
+        if not in_budget:
+            raise BudgetReached(charge.month)
+        if not all(in_shares):
+            raise SharesChanged
+        return replace(job, **_as_fields(claimed))
 
     def release(self, job: Job) -> None:
         """Return a claim, keeping the job's position in the backlog."""
-        self._release(job, self._state("WAITING", job.position))
+        self._release(job, self._in_line(job, job.position))
 
     def release_stale(self, job: Job) -> None:
         """Release the stale claim of a function that died; it may have started the job."""
-        self._release(job, {**self._state("WAITING", job.position), "maybe_started": True})
+        self._release(job, {**self._in_line(job, job.position), "maybe_started": True})
 
     def reschedule(self, job: Job, reason: str, seconds: float, *, maybe_started: bool) -> None:
         """Return a claim after trouble: behind the jobs that wait now, due in `seconds`, so it can't block them."""
-        later = self._waiting(self._clock.now() + seconds, job.job_id)
+        later = self._last_in_line(job, self._clock.now() + seconds)
         uncertain = {"maybe_started": True} if maybe_started else {}
         self._release(job, {**later, **uncertain, "reason": reason, "start_errors": job.start_errors + 1})
+
+    def prioritize(self, job: Job, priority: Priority) -> bool:
+        """Put a waiting job into a class, in its position there; False if it doesn't wait any more."""
+        moved = replace(job, priority=priority)
+        self._mark(moved)
+        changed = self._change(
+            job.job_id,
+            {"priority": priority, "waiting_in": moved.line},
+            when="#state = :waiting AND #due_at = :due_at",
+            waiting="WAITING",
+            due_at=job.due_at,
+        )
+        return changed is not None
 
     def take_newest_version(self, job: Job) -> Job | None:
         """Let a claimed job of which no Start was ever sent analyse the same content under its newest version."""
@@ -180,13 +276,7 @@ class Jobs(Items):
         return self._delete(job.job_id, when, running="RUNNING", sequencer=job.sequencer)
 
     def _release(self, job: Job, changes: Mapping[str, Any]) -> None:
-        self._change(
-            job.job_id,
-            changes,
-            when=_CLAIMED,
-            running="RUNNING",
-            attempt=job.attempt,
-        )
+        self._uncharge(job, changes, when=_CLAIMED, running="RUNNING", attempt=job.attempt)
 
     def started(self, job: Job, rekognition_job_id: str, poll_at: float) -> None:
         """Record that Rekognition accepted the job.
@@ -196,7 +286,13 @@ class Jobs(Items):
         """
         self._change(
             job.job_id,
-            {"state": "RUNNING", "rekognition_job_id": rekognition_job_id, "due_at": iso(poll_at), **_STARTED},
+            {
+                "state": "RUNNING",
+                "waiting_in": None,
+                "rekognition_job_id": rekognition_job_id,
+                "due_at": iso(poll_at),
+                **_STARTED,
+            },
             when="#state IN (:running, :waiting) AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)",
             running="RUNNING",
             waiting="WAITING",
@@ -224,28 +320,6 @@ class Jobs(Items):
             )
         )
 
-    def scheduler(self) -> Mapping[str, Any]:
-        """What the scheduler knows: ``paused`` (the operator's switch), ``refused_at`` (the last "no slot"),
-        ``collected_at`` (about when results were last collected), ``scopes`` (what can't be started; see blocking.py).
-        """
-        return self._get_item(SCHEDULER)
-
-    def note_scopes(self, decide: Callable[[Mapping[str, Scope]], Mapping[str, Scope]]) -> Mapping[str, Scope]:
-        """Change what is known of scopes: `decide` is given what the table knows and says what it is then. (It is
-        called again if another invocation wrote first.)"""
-        while True:
-            item = self._get_item(SCHEDULER)
-            known = scopes_in(item)
-            new = worth_keeping(decide(known), self._clock.now())
-            if new == known:
-                return known
-            version = int(item.get("scopes_version", 0))
-            stored = {name: scope.as_item() for name, scope in new.items()}
-            changes = {"scopes": stored or None, "scopes_version": version + 1}
-            when = "#scopes_version = :before" if version else "attribute_not_exists(#scopes_version)"
-            if self._update(SCHEDULER, changes, when=when, **({"before": version} if version else {})) is not None:
-                return new
-
     def take_slot(self, job: Job, most: int) -> bool:
         """Let a claimed job be one of `most` that run; False if so many do.
 
@@ -264,18 +338,6 @@ class Jobs(Items):
             when = "#version = :before" if version else "attribute_not_exists(#version)"
             if self._update(SLOTS, taken, when=when, **({"before": version} if version else {})) is not None:
                 return True
-
-    def note_limit_reached(self) -> None:
-        """Remember that the service said "no slot"."""
-        self._update(SCHEDULER, {"refused_at": iso(self._clock.now())})
-
-    def note_limit_cleared(self) -> None:
-        """Note that no job waits."""
-        self._update(SCHEDULER, {"refused_at": None})
-
-    def pause(self, paused: bool) -> None:
-        """Switch starting off or on. Uploads are accepted in both cases, and wait."""
-        self._update(SCHEDULER, {"paused": paused or None, "paused_at": iso(self._clock.now()) if paused else None})
 
     # collecting
 
@@ -315,21 +377,25 @@ class Jobs(Items):
         return self._still_mine(job, {"checkpoint": checkpoint, "lease_until": None, "due_at": iso(poll_at)} | why)
 
     def succeed(self, job: Job, **outcome: Any) -> bool:
-        """The end that is wanted; `outcome` names where the results are and how many there are."""
-        return self._still_mine(job, {**self._state("SUCCEEDED"), **_OVER, "reason": None, **outcome})
-
-    def note_collected(self) -> None:
-        """Remember that collecting works: ``collected_at`` in ``scheduler()``, written once a minute at most."""
-        now = self._clock.now()
-        if now - self._collected_noted >= COLLECTED_EVERY:
-            self._collected_noted = now
-            self._update(SCHEDULER, {"collected_at": iso(now)})
+        """The end that is wanted; `outcome` names where the results are and how many there are. What the job cost is
+        settled, at the length that Rekognition says."""
+        changes = {**self._state("SUCCEEDED"), **_OVER, "reason": None, **outcome}
+        charged = job.charge
+        if charged and charged.spent:  # collected again, which costs nothing
+            return self._still_mine(job, changes)
+        real = replace(job, video_metadata=outcome.get("video_metadata", job.video_metadata))
+        month = charged.month if charged else month_of(self._clock.now())
+        spent = replace(charge_of(real, minutes_of(real), month), spent=True)
+        writes = self._spending(spent, charged, job.analysis, _prefix(job.key))
+        when, values = _MINE, {"collecting": "COLLECTING", "attempt": job.attempt, "owner": job.lease_owner}
+        over = _with_charge(job, Write(job.job_id, changes, when=when, values=values), spent)
+        return self._write_all([over, *writes])[0]
 
     def _still_mine(self, job: Job, changes: Mapping[str, Any]) -> bool:
         changed = self._change(
             job.job_id,
             changes,
-            when="#state = :collecting AND #attempt = :attempt AND #lease_owner = :owner",
+            when=_MINE,
             collecting="COLLECTING",
             attempt=job.attempt,
             owner=job.lease_owner,
@@ -358,15 +424,14 @@ class Jobs(Items):
             "suspected_at": iso(self._clock.now()),
             "suspected_in": suspected_in,
         }
-        changed = self._change(
-            job.job_id,
+        return self._uncharge(
+            job,
             {**self._state("REJECTED"), "reason": reason[:1000], **(suspected if suspected_in else _UNSUSPECTED)},
             when="#attempt = :attempt AND #state = :was AND #sequencer = :sequencer",
             attempt=job.attempt,
             was=job.state,
             sequencer=job.sequencer,
         )
-        return changed is not None
 
     def requeue_suspect(self, job_id: str) -> bool:
         """Put a job that was REJECTED as a suspect back where it was in the backlog; False if it is something else."""
@@ -375,29 +440,40 @@ class Jobs(Items):
             return False
         changed = self._change(
             job_id,
-            self._state("WAITING", job.position),
+            self._in_line(job, job.position),
             when="#state = :rejected AND #suspected_at = :suspected_at",
             rejected="REJECTED",
             suspected_at=job.suspected_at,
         )
         return changed is not None
 
-    def fail(self, job: Job, reason: str) -> bool:
-        """End a job that Rekognition could not do, or MediaConvert could not convert."""
-        return bool(
-            self._to(job, "FAILED", ("WAITING", "CONVERTING", "RUNNING", "COLLECTING"), {**_OVER, "reason": reason})
-        )
+    def fail(self, job: Job, reason: str, *, billed: bool = False) -> bool:
+        """End a job that Rekognition could not do, or MediaConvert could not convert; or that Rekognition has done
+        (`billed`), and its results can't be read."""
+        return self._over(job, {**self._state("FAILED"), **_OVER, "reason": reason}, billed=billed)
 
-    def try_again(self, job: Job, reason: str, seconds: float) -> bool:
+    def try_again(self, job: Job, reason: str, seconds: float, *, billed: bool = False) -> bool:
         """Put a job back in the backlog for another attempt (which is another Start, with another token) in
-        `seconds`."""
+        `seconds`. `billed`: Rekognition has done this attempt, and its results can't be read."""
         changes = {
             **_OVER,
             **self._next_attempt(job),
             "reason": reason,
-            **self._waiting(self._clock.now() + seconds, job.job_id),
+            **self._last_in_line(job, self._clock.now() + seconds),
         }
-        return bool(self._to(job, "WAITING", ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED"), changes))
+        return self._over(job, changes, billed=billed, also_from=("SUCCEEDED",))
+
+    def _over(self, job: Job, changes: dict[str, Any], *, billed: bool, also_from: tuple[State, ...] = ()) -> bool:
+        """The end of an attempt: its charge is given back, or settled if Rekognition bills it."""
+        if job.state not in ("WAITING", "CONVERTING", "RUNNING", "COLLECTING", *also_from):
+            return False
+        held: dict[str, Any] = {"was": job.state, "was_attempt": job.attempt}
+        when = "#attempt = :was_attempt AND #state = :was"
+        if not billed or not job.charge or job.charge.spent:
+            return self._uncharge(job, changes, when=when, **held)
+        settled = self._spending(job.charge, job.charge, job.analysis, _prefix(job.key))
+        over = _with_charge(job, Write(job.job_id, changes, when=when, values=held), None)
+        return self._write_all([over, *settled])[0]
 
     # converting
 
@@ -417,7 +493,8 @@ class Jobs(Items):
         # Without an id the job is claimed: another invocation may have taken the claim over, and started it.
         unstarted = "" if job.rekognition_job_id else " AND attribute_not_exists(#rekognition_job_id)"
         when = f"#attempt = :was_attempt AND #state = :was{unstarted}"
-        return self._change(job.job_id, changes, when=when, was_attempt=job.attempt, was=job.state)
+        changed = self._uncharge(job, changes, when=when, was_attempt=job.attempt, was=job.state)
+        return self.get(job.job_id) if changed else None
 
     def convert_again(self, job: Job, reason: str, seconds: float = 0, *, failed: bool) -> Job | None:
         """Have a CONVERTING job wait for another conversion, which begins in `seconds`; None if its state changed
@@ -439,7 +516,7 @@ class Jobs(Items):
         """Put a CONVERTING job back in its position of the backlog, with its copy; None if its state changed
         meanwhile."""
         done = {"source_key": source_key, "reason": None, "start_errors": 0, "polls": 0}
-        return self._change_converting(job, {**self._state("WAITING", job.position), **done})
+        return self._change_converting(job, {**self._in_line(job, job.position), **done})
 
     def _conversion_wanted(self, job: Job, reason: str, seconds: float) -> dict[str, Any]:
         due_at = iso(self._clock.now() + seconds)
@@ -473,13 +550,39 @@ class Jobs(Items):
         }
 
     def _state(self, state: State, due_at: str | None = None) -> dict[str, Any]:
+        """Another state than WAITING."""
         now = iso(self._clock.now())
-        return {"state": state, "state_since": now, "due_at": due_at or now}
+        return {"state": state, "state_since": now, "due_at": due_at or now, "waiting_in": None}
 
-    def _waiting(self, seconds: float, job_id: str) -> dict[str, Any]:
+    def _in_line(self, job: Job, where: str) -> dict[str, Any]:
+        """WAITING, at a position."""
+        self._mark(job)
+        return {**self._state("WAITING", where), "waiting_in": job.line}
+
+    def _last_in_line(self, job: Job, seconds: float) -> dict[str, Any]:
         """WAITING, to be started at that time."""
-        where = position(seconds, job_id)
-        return {**self._state("WAITING", where), "position": where}
+        where = position(seconds, job.job_id)
+        return {**self._in_line(job, where), "position": where}
+
+    def _mark(self, job: Job) -> None:
+        if job.line != DEFAULT_LINE:
+            self.mark(job.line, self.weights)
+
+    def _uncharge(self, job: Job, changes: Mapping[str, Any], when: str, **values: Any) -> bool:
+        """Change a job if `when` holds, and give back what it was charged for an attempt that is not billed."""
+        charge = job.charge
+        over = _with_charge(job, Write(job.job_id, changes, when=when, values=values), None)
+        if charge is None or charge.spent:
+            return self._write_all([over])[0]
+        while True:
+            writes = [over, self._giving_back(charge)]
+            if charge.line is not None and (known := self.shares()):
+                less = known.given_back(charge.line, float(charge.minutes), self._clock.now())
+                if less != known:
+                    writes.append(self._shares_write(known, less))
+            held = self._write_all(writes)
+            if all(held) or not held[0]:
+                return held[0]
 
     def _to(self, job: Job, state: State, sources: tuple[State, ...], changes: Mapping[str, Any]) -> Job | None:
         if job.state not in sources:
@@ -501,6 +604,7 @@ class Jobs(Items):
         return _job(item) if item is not None else None
 
 
+_MINE = "#state = :collecting AND #attempt = :attempt AND #lease_owner = :owner"
 # A claim without a started job.
 _CLAIMED = "#state = :running AND #attempt = :attempt AND attribute_not_exists(#rekognition_job_id)"
 _UNSUSPECTED: Mapping[str, Any] = dict.fromkeys(("suspicions", "suspected_at", "suspected_in"))
@@ -512,9 +616,30 @@ _FIELDS = frozenset(f.name for f in fields(Job))
 _AS_JSON = ("parameters", "video_metadata", "header")  # DynamoDB's numbers are decimals, and these are not counted with
 
 
+def _prefix(key: str) -> str:
+    """The first folder of a key, with its slash: what costs are summed up by."""
+    folder, slash, _ = key.partition("/")
+    return folder + slash if slash else ""
+
+
+def _with_charge(job: Job, write: Write, after: Charge | None) -> Write:
+    """A write that also changes a job's charge, if it still is the one that the job was read with."""
+    held = "#charge = :held_charge" if job.charge else "attribute_not_exists(#charge)"
+    values = {**write.values, **({"held_charge": job.charge.as_text()} if job.charge else {})}
+    return replace(write, changes={**write.changes, "charge": after}, when=f"{write.when} AND {held}", values=values)
+
+
+def _as_fields(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a write of attributes changes in a job."""
+    return {name: value for name, value in changes.items() if name in _FIELDS}
+
+
 def _item(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _FIELDS}
     item = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    for name, default in (("priority", LIVE), ("share", ONE_SHARE)):
+        if item[name] == default:
+            item[name] = None
     return {name: _stored(name, value) for name, value in item.items() if value is not None and value is not False}
 
 
@@ -528,6 +653,8 @@ def _runs(job: Job | None) -> bool:
 
 
 def _stored(name: str, value: Any) -> Any:
+    if name == "charge":
+        return value.as_text()
     if isinstance(value, VideoHeader):
         value = value.as_item
     return analyses.canonical(value) if name in _AS_JSON else value
@@ -540,6 +667,8 @@ def _job(item: Mapping[str, Any]) -> Job:
             known[name] = json.loads(known[name])
     if "header" in known:
         known["header"] = VideoHeader.from_item(known["header"])
+    if "charge" in known:
+        known["charge"] = Charge.from_text(known["charge"])
     for name in ("size", "attempt", "start_errors", "suspicions", "polls", "detections", "conversions"):
         if name in known:
             known[name] = int(known[name])

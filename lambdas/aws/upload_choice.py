@@ -1,10 +1,10 @@
-"""Reads an uploader's choice of analyses from the object's metadata or tags, where the settings allow it."""
+"""Reads what an uploader asks for from the object's metadata or tags, where the settings allow it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lambdas.model.errors import AccountFault, Gone
-from lambdas.model.routing import NAME, UNKNOWN, Choice, Rules
+from lambdas.model.routing import NAMES, UNKNOWN, Chosen, Rules, Wishes
 
 if TYPE_CHECKING:
     from lambdas.aws.videos import Videos
@@ -23,8 +23,8 @@ class Chooser:
         self._videos = videos
         self._rules = rules
 
-    def choose(self, upload: "Upload") -> Choice:
-        """What is done with `upload`: each analysis' parameters, by its name. Empty: nothing.
+    def choose(self, upload: "Upload") -> Chosen:
+        """What is done with `upload`.
 
         Raises:
             WrongChoice: its uploader asks for something that can't be done.
@@ -32,37 +32,42 @@ class Chooser:
             AccountFault: this stack may not read the choice.
             ServiceTrouble: S3 couldn't say.
         """
-        said = self._said(upload) if upload.size and self._rules.uploads != "none" else None
-        return self._rules.for_words(*said) if said else self._rules.for_key(upload.key)
+        wishes = self._wishes(upload) if upload.size and self._rules.uploads != "none" else {}
+        return self._rules.choice(upload.key, wishes, upload.priority)
+
+    def share(self, key: str) -> str:
+        """The share of an upload under `key`."""
+        return self._rules.share(key)
 
     def allows(self, analysis: str, parameters: Mapping[str, Any]) -> bool:
         """Whether the settings allow a job to be started."""
         return self._rules.allow(analysis, parameters)
 
-    def _said(self, upload: "Upload") -> tuple[str, str] | None:
-        """Where and what the uploader says, if anything. An object that is gone or replaced says nothing: its job then
-        ends at its start, with that reason."""
+    def _wishes(self, upload: "Upload") -> Wishes:
+        """What the uploader says. An object that is gone or replaced says nothing: its job then ends at its start, with
+        that reason."""
         # "null" is the version that a bucket without (or with suspended) versioning has: the current one.
         version = upload.version_id if upload.version_id != "null" else None
+        said: dict[str, tuple[str, str]] = {}
         tags = 1
         try:
             if self._rules.uploads != "tags":
                 head = self._videos.head(upload.bucket, upload.key, version)
                 if head["ETag"].strip('"') != upload.etag:
-                    return None
+                    return {}
                 for name, text in head.get("Metadata", {}).items():
-                    if name.lower() == NAME:
-                        return "metadata", text
+                    if name.lower() in NAMES:
+                        said[name.lower()] = ("metadata", text)
                 # Asking for tags where there are none would be one more call for each video of a million. By header:
                 # older versions of boto3 don't know the member.
                 tags = int(head.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-tagging-count", 0))
-            if tags and self._rules.uploads != "metadata":
+            if tags and self._rules.uploads != "metadata" and len(said) < len(NAMES):
                 for tag in self._tags(upload, version):
-                    if tag["Key"].lower() == NAME:
-                        return "tags", tag["Value"]
+                    if tag["Key"].lower() in NAMES:
+                        said.setdefault(tag["Key"].lower(), ("tags", tag["Value"]))
         except Gone:
-            return None
-        return None
+            return {}
+        return said
 
     def _tags(self, upload: "Upload", version: str | None) -> Sequence[Mapping[str, str]]:
         try:

@@ -1,7 +1,7 @@
 """Registers an upload's jobs in the table. After that, nothing depends on the queue that announced it."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lambdas.aws.job_table import Jobs
 from lambdas.aws.telemetry import Count, count, logger
@@ -9,11 +9,11 @@ from lambdas.aws.videos import Videos, wrong_size
 from lambdas.model.errors import AccountFault, CannotStart, EventRefused, ServiceTrouble
 from lambdas.model.events import Upload, ask_again
 from lambdas.model.job import Job, new_job
-from lambdas.model.routing import UNKNOWN, Choice, WrongChoice
+from lambdas.model.routing import UNKNOWN, Chosen, WrongChoice
+from lambdas.model.shares import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
     from lambdas.aws.event_bus import EventBus
     from lambdas.model.clock import Clock
@@ -30,8 +30,11 @@ class Messages(Protocol):
 class Chooser(Protocol):
     """Decides which analyses an upload gets."""
 
-    def choose(self, upload: Upload) -> Choice:
-        """Each analysis' parameters, by its name; none: ignore the upload. Raises as ``choosing.Chooser`` does."""
+    def choose(self, upload: Upload) -> Chosen:
+        """What is done with an upload; no analysis: ignore it. Raises as ``upload_choice.Chooser`` does."""
+
+    def share(self, key: str) -> str:
+        """The share of an upload under `key`."""
 
     def allows(self, analysis: str, parameters: "Mapping[str, Any]") -> bool:
         """Whether the settings allow a job to be started."""
@@ -60,25 +63,25 @@ class Enqueuer:
         choice when it starts that job.
         """
         try:
-            choice = self._chooser.choose(upload)
+            chosen = self._chooser.choose(upload)
         except WrongChoice as wrong:
             return self._refuse(upload, {"analyses": wrong.given}, str(wrong))
         except CannotStart as error:
             return self._refuse(upload, {}, str(error))
         except (AccountFault, ServiceTrouble) as error:
             logger.warning("can't read what its uploader asked for; later", extra={"error": str(error)})
-            return self._register(upload, {UNKNOWN: {}})
-        if not choice:
+            return self._register(upload, Chosen({UNKNOWN: {}}, upload.priority or LIVE))
+        if not chosen.analyses:
             logger.info("ignored: no analysis is chosen for it")
             count(Count.UPLOADS_IGNORED)
-        header = self._videos.header(upload) if choice and with_header and not wrong_size(upload.size) else None
-        return self._register(upload, choice, header=header)
+        wanted = chosen.analyses and with_header and not wrong_size(upload.size)
+        return self._register(upload, chosen, header=self._videos.header(upload) if wanted else None)
 
     def choose_again(self, placeholder: Job) -> None:
         """Register the jobs that a placeholder stands for, in its position.
 
         Raises:
-            WrongChoice, CannotStart, AccountFault, ServiceTrouble: as ``choosing.Chooser.choose``.
+            WrongChoice, CannotStart, AccountFault, ServiceTrouble: as ``upload_choice.Chooser.choose``.
         """
         upload = Upload(
             bucket=placeholder.bucket,
@@ -88,6 +91,8 @@ class Enqueuer:
             uploaded_at=placeholder.uploaded_at,
             sequencer=placeholder.sequencer,
             version_id=placeholder.newest_version_id or placeholder.version_id,
+            # Live is the default, and says nothing.
+            priority=placeholder.priority if placeholder.priority != LIVE else None,
         )
         self._register(upload, self._chooser.choose(upload), since=placeholder.position.partition("#")[0])
 
@@ -113,11 +118,16 @@ class Enqueuer:
             raise ServiceTrouble(str(error)) from error
 
     def _register(
-        self, upload: Upload, choice: Choice, since: str | None = None, header: "VideoHeader | None" = None
+        self, upload: Upload, chosen: Chosen, since: str | None = None, header: "VideoHeader | None" = None
     ) -> int:
         waiting = 0
-        for name, parameters in choice.items():
-            job = new_job(upload, name, parameters, self._clock.now(), header)
+        belongs: dict[str, Any] = {
+            "priority": chosen.priority,
+            "share": self._jobs.admitted(self._chooser.share(upload.key)),
+            "header": header,
+        }
+        for name, parameters in chosen.analyses.items():
+            job = new_job(upload, name, parameters, self._clock.now(), **belongs)
             if since:
                 position = f"{since}#{job.job_id[:8]}"
                 job = replace(job, position=position, due_at=position)
@@ -127,7 +137,7 @@ class Enqueuer:
 
     def _register_one(self, job: Job, upload: Upload) -> bool:
         if not self._jobs.register(job):
-            return self._uploaded_again(job.job_id, upload)
+            return self._uploaded_again(job, upload)
         logger.info("registered", extra={"analysis": job.analysis, "size": job.size})
         count(Count.JOBS_REGISTERED)
         if hopeless := wrong_size(job.size) or (job.header.trouble if job.header else ""):
@@ -145,23 +155,26 @@ class Enqueuer:
                 self._announce(job, reason)
             except ServiceTrouble as error:
                 logger.warning("can't announce a rejection; a placeholder waits", extra={"error": str(error)})
-                return self._register(upload, {UNKNOWN: {}})
+                return self._register(upload, Chosen({UNKNOWN: {}}))
             if self._jobs.register(replace(job, state="REJECTED", reason=reason[:1000])):
                 logger.warning("rejected", extra={"reason": reason})
                 count(Count.JOBS_REJECTED)
         return 0
 
-    def _uploaded_again(self, job_id: str, upload: Upload) -> bool:
+    def _uploaded_again(self, new: Job, upload: Upload) -> bool:
         """The same content under the same key, announced again, or uploaded again."""
-        newer = self._jobs.uploaded_again(job_id, upload)
-        if newer is None and not wrong_size(upload.size) and self._jobs.requeue_rejected(job_id, upload):
-            logger.info("rejected before, uploaded again: back in the backlog")
-            return True
-        job = newer or self._jobs.get(job_id)
+        newer = self._jobs.uploaded_again(new.job_id, upload)
+        job = newer or self._jobs.get(new.job_id)
         if job is None:
             return False
+        if newer is None and not wrong_size(upload.size) and self._jobs.requeue_rejected(job, upload):
+            logger.info("rejected before, uploaded again: back in the backlog")
+            return True
+        if job.state == "WAITING" and new.priority == LIVE != job.priority and self._jobs.prioritize(job, LIVE):
+            logger.info("waits in a lower class, uploaded again: live now")
+            return True
         logger.info("known already", extra={"state": job.state, "uploaded_again": newer is not None})
         if job.state == "SUCCEEDED":
             # Another video may have replaced this one in between; then the stored result is that one's.
-            self._finished_queue.send([ask_again(job_id, "uploaded again")])
+            self._finished_queue.send([ask_again(job.job_id, "uploaded again")])
         return False

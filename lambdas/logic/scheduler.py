@@ -8,24 +8,32 @@ There are three kinds of faults. A fault of the video ends its job. A fault of t
 and is probed once a minute (blocking.py). After a fault of the service, the job is started again later.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lambdas.aws.event_bus import EventBus
 from lambdas.aws.job_table import Jobs
 from lambdas.aws.telemetry import Count, count, logger
 from lambdas.aws.videos import Videos
+from lambdas.logic.dispatch import BETWEEN, NEWEST, OLDEST, Dispatcher
 from lambdas.logic.enqueue import Chooser, Enqueuer
 from lambdas.logic.faults import Faults
 from lambdas.logic.polling import FIRST_POLL, Poller
 from lambdas.model.analyses import CATALOGUE
 from lambdas.model.blocking import RESULTS, VIDEOS
-from lambdas.model.clock import Clock, iso, seconds_of
-from lambdas.model.errors import AccountFault, CannotStart, NoFreeSlot, ServiceTrouble, SlowDown, TokenTaken
+from lambdas.model.budget import BUDGET, PERCENTS, Limits, month_of
+from lambdas.model.clock import Clock, iso
+from lambdas.model.errors import (
+    AccountFault,
+    BudgetReached,
+    CannotStart,
+    EventRefused,
+    NoFreeSlot,
+    ServiceTrouble,
+    SlowDown,
+    TokenTaken,
+)
 from lambdas.model.job import Job
 from lambdas.model.routing import UNKNOWN, WrongChoice
 
@@ -45,16 +53,16 @@ MOST_TOKENS = 10  # taken by other stacks, one after the other: more than an acc
 
 PAUSE_BETWEEN_CALLS = 0.5  # seconds after "slow down"; Start takes 5 calls a second, shared with the whole account
 PAUSES_IN_A_ROW = 10  # then other programs in the account are that busy, and the next tick continues
-OLDEST, NEWEST, BETWEEN = range(3)  # which of the waiting jobs to look at first
 # Where to look after so many jobs in a row that met trouble: two side by side may be odd videos, but where some from
 # elsewhere in the backlog meet it too, the service is down, and to go on would only reschedule all of them.
 LOOK_AFTER_TROUBLE = (OLDEST, OLDEST, BETWEEN, NEWEST)
-MOST_CLAIMS = 100  # tried in a row
 
 PROBES_A_TICK = 5  # jobs tried where the first ones end for a reason of their own
 UNCOLLECTED_FOR = 3600.0  # seconds that a result may wait before it counts as uncollected
 SOME_UNCOLLECTED = 10  # jobs: with none collected in the last hour, the collector is at fault and not the jobs
 MANY_UNCOLLECTED = 1000  # jobs: more finish than can be collected
+
+BUDGET_RAISED = 10  # percentage points below what was announced: not by charges given back, but by a higher budget
 
 EnoughTime = Callable[[], bool]
 """Whether there is time for one more start."""
@@ -67,6 +75,7 @@ class Scheduler:
         chooser: decides what the settings allow.
         videos_bucket: the bucket of new videos.
         most_running: how many jobs may run at a time; None: only Rekognition's limit.
+        limits: the month's budget.
     """
 
     def __init__(
@@ -82,6 +91,7 @@ class Scheduler:
         chooser: Chooser,
         videos_bucket: str,
         most_running: int | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._jobs = jobs
         self._rekognition = rekognition
@@ -93,6 +103,7 @@ class Scheduler:
         self._chooser = chooser
         self._videos_bucket = videos_bucket
         self._most_running = most_running
+        self._limits = limits or Limits()
 
     def fill_after_uploads(self, enqueued: int, enough_time: EnoughTime) -> None:
         """Start as many jobs as were just enqueued, unless the service has lately said that there is no slot."""
@@ -120,7 +131,8 @@ class Scheduler:
             faults = self._faults(known)
             if not known.get("paused"):
                 self._look_for_uncollected(known, faults)
-                self._probe(faults)
+                self._look_at_budget(faults)
+                self._probe(known, faults)
                 self._fill(None, lambda: milliseconds_left() > SPARE + FOR_POLLS, known, faults)
         finally:  # poll also if starting fails, so that results are collected
             released = self._poller.poll_silent_jobs(enough_time)
@@ -132,14 +144,19 @@ class Scheduler:
     # filling
 
     def _fill(self, most: int | None, enough_time: EnoughTime, known: Mapping[str, Any], faults: Faults) -> None:
-        """Start the oldest waiting jobs: `most` of them, or all until the service says no."""
+        """Start waiting jobs, in their order: `most` of them, or all until the service says no."""
         if known.get("paused"):
             return
+        dispatcher = self._dispatcher(known)
         started = pauses = trouble = 0
         while (most is None or started < most) and enough_time():
-            if faults.blocked & {VIDEOS, RESULTS}:
+            if faults.blocked & {VIDEOS, RESULTS, BUDGET}:
                 return
-            job = self._claim(self._waiting(LOOK_AFTER_TROUBLE[trouble], but=faults.blocked))
+            try:
+                job = dispatcher.next(LOOK_AFTER_TROUBLE[trouble], but=faults.blocked)
+            except BudgetReached as reached:
+                self._over_budget(str(reached), faults)
+                return
             if job is None:
                 if "refused_at" in known and not faults.blocked:
                     self._jobs.note_limit_cleared()
@@ -164,21 +181,8 @@ class Scheduler:
                     if trouble == len(LOOK_AFTER_TROUBLE):
                         return
 
-    def _waiting(self, turn: int, *, only: str | None = None, but: Iterable[str] = ()) -> Iterator[str]:
-        """Waiting jobs that are due, of one analysis or of all `but` some: the oldest first, the newest first, or from
-        somewhere in between."""
-        now = self._clock.now()
-        due = partial(self._jobs.due, "WAITING", now, only=only, but=but)
-        if turn == BETWEEN:
-            for _, first in islice(due(), 1):
-                for _, last in islice(due(newest_first=True), 1):
-                    yield from (job_id for job_id, _ in due(since=_between(first, last, now)))
-        yield from (job_id for job_id, _ in due(newest_first=turn == NEWEST))
-
-    def _claim(self, job_ids: Iterable[str]) -> Job | None:
-        """The first that can be claimed; None when there is none. (An index trails the table by a moment, so some may
-        have moved on.)"""
-        return next(filter(None, map(self._jobs.claim, islice(job_ids, MOST_CLAIMS))), None)
+    def _dispatcher(self, known: Mapping[str, Any]) -> Dispatcher:
+        return Dispatcher(self._jobs, self._clock, self._limits, known)
 
     def _no_slot(self, job: Job, answer: NoFreeSlot) -> None:
         logger.info("no free slot", extra={"answer": str(answer)})
@@ -287,23 +291,27 @@ class Scheduler:
 
     # what is blocked
 
-    def _probe(self, faults: Faults) -> None:
+    def _probe(self, known: Mapping[str, Any], faults: Faults) -> None:
         """Try one job of each blocked scope: the first success opens it."""
         faults.announce()
         faults.requeue_suspects()
-        for scope in sorted(faults.blocked - {RESULTS}):
+        for scope in sorted(faults.blocked - {RESULTS, BUDGET}):
             if scope in CATALOGUE and not self._chooser.allows(scope, {}):
                 faults.clear(scope)  # what the settings no longer allow is not blocked, it is rejected
             else:
-                self._probe_scope(scope, faults)
+                self._probe_scope(scope, known, faults)
 
-    def _probe_scope(self, scope: str, faults: Faults) -> None:
+    def _probe_scope(self, scope: str, known: Mapping[str, Any], faults: Faults) -> None:
         # In turn the oldest, the newest and some in between, so that a run of videos that are at fault themselves can't
         # keep a scope blocked.
         turn = (OLDEST, BETWEEN, NEWEST, BETWEEN)[int(self._clock.now() // 60) % 4]
-        met = faults.met
+        met, dispatcher = faults.met, self._dispatcher(known)
         for _ in range(PROBES_A_TICK):
-            job = self._claim(self._waiting(turn, only=None if scope == VIDEOS else scope))
+            try:
+                job = dispatcher.next(turn, only=None if scope == VIDEOS else scope)
+            except BudgetReached as reached:
+                self._over_budget(str(reached), faults)
+                return
             if job is None:
                 return
             with logger.append_context_keys(**job.log_keys):
@@ -333,9 +341,40 @@ class Scheduler:
         elif not too_many:
             faults.clear(RESULTS)
 
+    # the budget
 
-def _between(first: str, last: str, now: float) -> str:
-    """A position somewhere between two others, and elsewhere each millisecond: also among jobs of the same moment."""
-    dice = hashlib.sha256(repr(now).encode()).hexdigest()
-    began, ended = (seconds_of(position.partition("#")[0]) for position in (first, last))
-    return f"{iso(began + (ended - began) * int(dice[:8], 16) / 16**8)}#{dice[8:16]}"
+    def _over_budget(self, month: str, faults: Faults) -> None:
+        """Block starting until the month turns, the budget is raised, or an operator lets the month exceed it."""
+        reason = self._jobs.month(month).used_up(self._limits)
+        if reason:  # else a job was released just now
+            faults.block(BUDGET, reason)
+
+    def _look_at_budget(self, faults: Faults) -> None:
+        """Announce how much of the month's budget is charged; open starting again where there is some of it left."""
+        if not self._limits:
+            faults.clear(BUDGET)
+            return
+        month = month_of(self._clock.now())
+        record = self._jobs.month(month)
+        if not record.used_up(self._limits):
+            faults.clear(BUDGET)
+        percent = record.percent(self._limits)
+        reached = max((step for step in PERCENTS if percent >= step), default=0)
+        if record.told - BUDGET_RAISED < percent < record.told:
+            return  # some charges were given back
+        if reached > record.told:
+            try:
+                self._bus.tell(
+                    "Budget Reached",
+                    month=month,
+                    percent=reached,
+                    charged_usd=round(record.committed_usd, 2),
+                    charged_minutes=round(record.committed_minutes, 1),
+                    budget_usd=self._limits.usd or None,
+                    budget_minutes=self._limits.minutes or None,
+                )
+            except EventRefused:
+                logger.exception("could not announce", extra={"event": "Budget Reached"})
+                return
+        if reached != record.told:
+            self._jobs.note_told(month, reached)

@@ -9,6 +9,8 @@ AnalysisError
 ├── AccountFault        a right, a role, a key or a setting is wrong     once that is fixed; see blocking.py
 ├── TokenTaken          the attempt's token stands for another call        at once, as the next attempt
 ├── NoFreeSlot          the account is running all the jobs it may       wait; nothing is wrong
+├── BudgetReached       the month's budget is used up                    next month, or once it is raised
+├── SharesChanged       another start was faster                         at once, from the new record
 ├── SlowDown            too many calls a second                          in a moment
 ├── ServiceTrouble      Rekognition, or the way to it, is failing        later
 ├── CollectionDenied    this stack may not read a job's results          later; an operator has to allow it
@@ -63,6 +65,14 @@ class TokenTaken(AnalysisError):
 
 class NoFreeSlot(AnalysisError):
     """The account is running all the video jobs it may (20 by default, over all analyses)."""
+
+
+class BudgetReached(AnalysisError):
+    """The month's budget is used up; the text is the month."""
+
+
+class SharesChanged(AnalysisError):
+    """The record of shares has changed since the job was chosen from it."""
 
 
 class SlowDown(AnalysisError):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from urllib.parse import unquote_plus
 
 from lambdas.model.errors import MalformedEvent
+from lambdas.model.shares import BACKFILL, PRIORITIES, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Upload:
     # text compares as the number does (Amazon S3 User Guide, "Event message structure").
     sequencer: str = ""
     version_id: str | None = None
+    priority: Priority | None = None  # of an announcement by the command backfill
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class NotOurs:
 
 
 SEQUENCER_WIDTH = 32
+BACKFILLED = "ObjectCreated:Backfill"  # the name of the event that the command backfill sends
 
 Trigger = Literal["tick", "completion", "uploads"]
 
@@ -83,7 +86,18 @@ def _upload(record: Mapping[str, Any]) -> Upload:
         uploaded_at=record["eventTime"],
         sequencer=_sequencer(thing),
         version_id=thing.get("versionId") or None,
+        priority=_priority(record),
     )
+
+
+def _priority(record: Mapping[str, Any]) -> Priority | None:
+    """The class that an announcement by the command backfill asks for; S3's own ask for none."""
+    if record.get("eventName") != BACKFILLED:
+        return None
+    priority: Priority = record.get("priority", BACKFILL)
+    if priority not in PRIORITIES:
+        raise ValueError(f"priority is {priority!r}; it takes {' or '.join(PRIORITIES)}")
+    return priority
 
 
 def _from_eventbridge(event: Mapping[str, Any]) -> Upload:

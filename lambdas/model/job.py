@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lambdas.model import analyses
+from lambdas.model.budget import Charge
 from lambdas.model.clock import iso
+from lambdas.model.shares import LIVE, ONE_SHARE, Priority, line_of
 from lambdas.model.video_header import VideoHeader
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ class Job:
     # Sent to Rekognition, and the same in all Starts of one attempt: a token must not stand for two different calls.
     version_id: str | None = None
     newest_version_id: str | None = None  # of the same content, uploaded again
+    priority: Priority = LIVE
+    share: str = ONE_SHARE
+    charge: Charge | None = None  # of this attempt
     attempt: int = 1
     maybe_started: bool = False  # a Start of this attempt may have been accepted, and its answer lost
     # How often it was REJECTED for a fault that may be its own, when last, and in which scope; see blocking.py.
@@ -80,15 +85,27 @@ class Job:
         return analyses.attempt_token(self.job_id, self.attempt)
 
     @property
+    def line(self) -> str:
+        """The line in which the job waits; see shares.py."""
+        return line_of(self.priority, self.share)
+
+    @property
     def log_keys(self) -> dict[str, str]:
         """The fields of every log line about this job."""
         return {"job_id": self.job_id, "bucket": self.bucket, "key": self.key}
 
 
 def new_job(
-    upload: "Upload", analysis: str, parameters: Mapping[str, Any], now: float, header: VideoHeader | None = None
+    upload: "Upload",
+    analysis: str,
+    parameters: Mapping[str, Any],
+    now: float,
+    *,
+    priority: Priority = LIVE,
+    share: str = ONE_SHARE,
+    header: VideoHeader | None = None,
 ) -> Job:
-    """A new job for `analysis` of `upload`: WAITING, at the end of the backlog."""
+    """A new job for `analysis` of `upload`: WAITING, at the end of its line."""
     job_id = analyses.job_id(upload.bucket, upload.key, upload.etag, analysis, parameters)
     last = position(now, job_id)
     return Job(
@@ -108,6 +125,8 @@ def new_job(
         state_since=iso(now),
         registered_at=iso(now),
         header=header,
+        priority=priority,
+        share=share,
     )
 
 

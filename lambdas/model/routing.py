@@ -1,5 +1,5 @@
 """Which analyses an upload gets: those its uploader asks for, else those of the longest route its key is under, else
-the default.
+the default. And its class (``live`` or ``backfill``), in the same way, and its share; see shares.py.
 
 An uploader says it in the object's metadata (``x-amz-meta-analyses``) or in its tag ``analyses``:
 
@@ -13,21 +13,24 @@ of that is in the alphabet of S3's tags. Metadata may also be JSON, ``{"label-de
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from lambdas.model.analyses import analysis_named, chosen
 from lambdas.model.parameter_types import Structure, Value, WrongAnalysis, nearest
+from lambdas.model.shares import LIVE, PRIORITIES, Priority, share_of
 
-if TYPE_CHECKING:
-    pass
-
-NAME = "analyses"  # of the metadata and of the tag
+# Names of the metadata and of the tags.
+NAME = "analyses"
+PRIORITY = "priority"
+NAMES = (NAME, PRIORITY)
 NOTHING = "none"
 # The analysis of a job whose uploader's choice can't be read yet, or asks for something that can't be done.
 UNKNOWN = "unknown"
 
 Choice = Mapping[str, Mapping[str, Any]]
+Wishes = Mapping[str, tuple[str, str]]
+"""What an uploader says, by name: where (``metadata`` or ``tags``), and the text."""
 
 
 class WrongChoice(Exception):
@@ -40,10 +43,19 @@ class WrongChoice(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The analyses of uploads under a prefix. None: such uploads are ignored."""
+    """The analyses of uploads under a prefix (none: such uploads are ignored), and their class."""
 
     prefix: str
     analyses: Choice
+    priority: Priority = LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is done with an upload: each analysis' parameters, by its name (none: nothing); and its class."""
+
+    analyses: Choice
+    priority: Priority = LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +67,16 @@ class Rules:
         routes: the analyses under certain prefixes instead.
         uploads: where an uploader may choose: ``metadata``, ``tags``, ``both`` (metadata first) or ``none``.
         allowed: the analyses an uploader may choose from.
+        share_by: what makes a share: nothing, ``route`` or ``prefix:N``.
+        weights: of shares, where they are not 1.
     """
 
     analyses: Choice
     routes: Sequence[Route] = ()
     uploads: str = "none"
     allowed: Sequence[str] = ()
+    share_by: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def in_use(self) -> frozenset[str]:
@@ -82,8 +98,35 @@ class Rules:
 
     def for_key(self, key: str) -> Choice:
         """The analyses of an upload under `key` without a choice of its uploader."""
+        return self._route(key).analyses
+
+    def _route(self, key: str) -> Route:
         routes = [route for route in self.routes if key.startswith(route.prefix)]
-        return max(routes, key=lambda route: len(route.prefix)).analyses if routes else self.analyses
+        return max(routes, key=lambda route: len(route.prefix), default=Route("", self.analyses))
+
+    def share(self, key: str) -> str:
+        """The share of an upload under `key`."""
+        return share_of(key, self.share_by, (route.prefix for route in self.routes))
+
+    def choice(self, key: str, wishes: Wishes, announced: Priority | None = None) -> Chosen:
+        """What is done with an upload under `key` whose uploader says that.
+
+        Args:
+            announced: the class that the command backfill has announced it in.
+
+        Raises:
+            WrongChoice: the uploader names something that doesn't exist, is invalid, or isn't allowed.
+        """
+        analyses = self.for_words(*wishes[NAME]) if NAME in wishes else self.for_key(key)
+        priority = announced or self._route(key).priority
+        if PRIORITY in wishes:
+            where, text = wishes[PRIORITY]
+            asked = next((known for known in PRIORITIES if known == text.strip().lower()), None)
+            if asked is None:
+                takes = " or ".join(PRIORITIES)
+                raise WrongChoice(text, f"its {where} says {PRIORITY}: {text[:300]!r}, but that takes {takes}")
+            priority = asked
+        return Chosen(analyses, priority)
 
     def for_words(self, where: str, text: str) -> Choice:
         """Parse an uploader's choice.

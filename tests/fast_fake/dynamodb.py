@@ -4,15 +4,19 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from tests.fast_fake.client import Client, Params, refuse
 from tests.fast_fake.expressions import condition, update
 
 Item = dict[str, dict[str, Any]]
 
-INDEXES = {"ByState": ("state", "due_at"), "ByVideo": ("video", "registered_at")}
-PROJECTED = {"ByState": ("analysis", "slot_freed_at"), "ByVideo": ()}  # beside the keys; tests/fake_aws.py has the same
+INDEXES = {"ByState": ("state", "due_at"), "Backlog": ("waiting_in", "due_at"), "ByVideo": ("video", "registered_at")}
+# Beside the keys; tests/fake_aws.py has the same.
+PROJECTED = {"ByState": ("analysis", "slot_freed_at"), "Backlog": ("analysis",), "ByVideo": ()}
 PAGE = 5000  # items of an index that fit into a query's 1 MB, about
 
 
@@ -41,6 +45,7 @@ class Table:
                 "GetItem": self.get_item,
                 "UpdateItem": self.update_item,
                 "DeleteItem": self.delete_item,
+                "TransactWriteItems": self.transact_write_items,
                 "Query": self.query,
                 "Scan": self.scan,
             }
@@ -68,16 +73,49 @@ class Table:
         return {}
 
     def update_item(self, params: Params) -> dict[str, Any]:
-        names, values = params["ExpressionAttributeNames"], params.get("ExpressionAttributeValues", {})
-        job_id = params["Key"]["job_id"]["S"]
-        item = {**self.items.get(job_id, {}), **params["Key"]}
-        sets, removes = update(params["UpdateExpression"])
-        for name, value in sets:
-            item[names[name]] = values[value]
-        for name in removes:
-            item.pop(names[name], None)
-        self._write(job_id, item, params, "UpdateItem")
+        item = self._updated(params)
+        self._write(params["Key"]["job_id"]["S"], item, params, "UpdateItem")
         return {"Attributes": item}
+
+    def _updated(self, params: Params) -> Item:
+        names, values = params["ExpressionAttributeNames"], params.get("ExpressionAttributeValues", {})
+        item = {**self.items.get(params["Key"]["job_id"]["S"], {}), **params["Key"]}
+        wanted = update(params["UpdateExpression"])
+        for name, value in wanted.sets:
+            item[names[name]] = values[value]
+        for name, value in wanted.adds:
+            before = Decimal(item.get(names[name], {"N": "0"})["N"])
+            item[names[name]] = {"N": str(before + Decimal(values[value]["N"]))}
+        for name in wanted.removes:
+            item.pop(names[name], None)
+        return item
+
+    def transact_write_items(self, params: Params) -> dict[str, Any]:
+        """All updates or none. Billed twice as much as single ones."""
+        updates = [each["Update"] for each in params["TransactItems"]]
+        failed = [not self._holds(update) for update in updates]
+        if any(failed):
+            codes = [{"Code": "ConditionalCheckFailed" if fails else "None"} for fails in failed]
+            raise ClientError(
+                {
+                    "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
+                    "ResponseMetadata": {"HTTPStatusCode": 400},
+                    "CancellationReasons": codes,
+                },
+                "TransactWriteItems",
+            )
+        before = self.units["write"]
+        for each in updates:
+            self._write(each["Key"]["job_id"]["S"], self._updated(each), each, "TransactWriteItems")
+        self.units["write"] += self.units["write"] - before
+        return {}
+
+    def _holds(self, params: Params) -> bool:
+        if "ConditionExpression" not in params:
+            return True
+        item = self.items.get((params.get("Key") or params["Item"])["job_id"]["S"], {})
+        names, values = params.get("ExpressionAttributeNames", {}), params.get("ExpressionAttributeValues", {})
+        return condition(params["ConditionExpression"])(item, names, values)
 
     def delete_item(self, params: Params) -> dict[str, Any]:
         self._write(params["Key"]["job_id"]["S"], {}, params, "DeleteItem")
@@ -86,11 +124,8 @@ class Table:
     def _write(self, job_id: str, item: Item, params: Params, operation: str) -> None:
         before = self.items.get(job_id, {})
         self.units["write"] += _kilobytes(max(_size(before), _size(item)), 1)
-        if "ConditionExpression" in params:
-            holds = condition(params["ConditionExpression"])
-            names, values = params.get("ExpressionAttributeNames", {}), params.get("ExpressionAttributeValues", {})
-            if not holds(before, names, values):
-                refuse("ConditionalCheckFailedException", operation, message="The conditional request failed")
+        if not self._holds(params):
+            refuse("ConditionalCheckFailedException", operation, message="The conditional request failed")
         if item:
             self.items[job_id] = item
         else:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -111,12 +112,25 @@ def _comparison(left: str, sign: str, right: str) -> Condition:
     return test
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update expression: what it sets and adds, ``(("#state", ":state"), ...)``, and removes, ``("#reason",)``."""
+
+    sets: tuple[tuple[str, str], ...]
+    adds: tuple[tuple[str, str], ...]
+    removes: tuple[str, ...]
+
+
 @cache
-def update(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """An update expression as what it sets, ``(("#state", ":state"), ...)``, and what it removes, ``("#reason",)``."""
-    sets, _, removes = text.partition("REMOVE")
-    sets = sets.replace("SET", "").strip()
-    pairs = tuple(
-        (left.strip(), right.strip()) for left, _, right in (part.partition("=") for part in sets.split(",") if part)
-    )
-    return pairs, tuple(name.strip() for name in removes.split(",") if name.strip())
+def update(text: str) -> Update:
+    """An update expression, as far as the handlers use them: ``SET ... REMOVE ... ADD ...``, in this order."""
+    text, _, added = text.partition("ADD ")
+    sets, _, removes = text.partition("REMOVE ")
+    sets = sets.replace("SET ", "").strip()
+    pairs = ((left.strip(), right.strip()) for left, _, right in (part.partition("=") for part in _parts(sets)))
+    adds = ((name, value) for name, value in (part.split() for part in _parts(added)))
+    return Update(tuple(pairs), tuple(adds), tuple(_parts(removes)))
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.aws import job_table as jobs_module
+from lambdas.aws import scheduler_record
 from lambdas.aws.event_bus import EventBus
 from lambdas.model import blocking
 from lambdas.model.clock import iso
@@ -618,7 +618,7 @@ class TestResultsThatAreNotCollected:
 
         self.finish(world, 12)
         world.pass_time(3700)
-        wiring.jobs()._update(jobs_module.SCHEDULER, {"collected_at": iso(world.clock.now())})
+        wiring.jobs()._update(scheduler_record.SCHEDULER, {"collected_at": iso(world.clock.now())})
         world.rekognition.inject("StartFaceDetection", "LimitExceededException", times=1)
         world.drop("next.mp4")
 

@@ -238,8 +238,10 @@ class TestUploaders:
 
         world.drop("x.mp4", analyses="labels")
         upload = Upload("videos", "x.mp4", "etag", 1, "2026-11-22T23:57:20.123Z", "F" * 32)
+        rejected = wiring.jobs().get(world.job("x.mp4")["job_id"])
+        assert rejected
 
-        assert wiring.jobs().requeue_rejected(world.job("x.mp4")["job_id"], upload)
+        assert wiring.jobs().requeue_rejected(rejected, upload)
         world.tick()
 
         assert world.job("x.mp4")["state"] == "REJECTED"
@@ -385,7 +387,7 @@ class TestChooser:
     def chosen(self, objects: Objects, where: str = "both", **changes: Any) -> list[str]:
         upload = Upload(**{"bucket": "b", "key": "k", "etag": "e", "size": 7, "uploaded_at": "", **changes})
         rules = Rules({"face-detection": {}}, (), where, self.ALLOWED)
-        return list(Chooser(objects, rules).choose(upload))
+        return list(Chooser(objects, rules).choose(upload).analyses)
 
     @pytest.mark.parametrize("name", ["analyses", "Analyses", "ANALYSES"])
     def test_the_name_may_be_written_in_capitals(self, name: str) -> None:
@@ -397,8 +399,8 @@ class TestChooser:
         assert self.chosen(Objects({"ETag": "e"})) == ["face-detection"]
         assert self.chosen(Objects(head({}, 1), {})) == ["face-detection"]
 
-    def test_tags_are_not_asked_for_where_there_are_none_or_metadata_says_it(self) -> None:
-        untagged, said = Objects(head({})), Objects(head({"analyses": "none"}, 1))
+    def test_tags_are_not_asked_for_where_there_are_none_or_metadata_says_everything(self) -> None:
+        untagged, said = Objects(head({})), Objects(head({"analyses": "none", "priority": "live"}, 1))
 
         assert self.chosen(untagged) == ["face-detection"]
         assert self.chosen(said) == []

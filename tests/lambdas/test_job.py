@@ -46,6 +46,7 @@ def test_a_new_job_has_nothing_of_what_is_learnt_later() -> None:
     assert unknown == [
         "version_id",
         "newest_version_id",
+        "charge",
         "suspected_at",
         "suspected_in",
         "rekognition_job_id",

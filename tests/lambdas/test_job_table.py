@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.aws import job_table
+from lambdas.aws import job_table, scheduler_record
 from lambdas.aws.dynamodb import condition_failed, deserialize
 from lambdas.aws.job_table import Jobs
 from lambdas.model.blocking import Scope
@@ -307,8 +307,8 @@ class TestUploadedAgain:
         desk.clock.seconds += 60
 
         assert desk.jobs.uploaded_again(job.job_id, self.NEWER) is None
-        assert desk.jobs.requeue_rejected(job.job_id, replace(self.NEWER, sequencer="05")) is None
-        after = desk.jobs.requeue_rejected(job.job_id, self.NEWER)
+        assert desk.jobs.requeue_rejected(job, replace(self.NEWER, sequencer="05")) is None
+        after = desk.jobs.requeue_rejected(job, self.NEWER)
 
         last = position(desk.clock.now(), job.job_id)
         assert after is not None
@@ -321,7 +321,7 @@ class TestUploadedAgain:
         desk.jobs.reschedule(job, "no answer", 0, maybe_started=False)
         desk.jobs.reject(desk.get(job), "no")
 
-        after = desk.jobs.requeue_rejected(job.job_id, self.NEWER)
+        after = desk.jobs.requeue_rejected(desk.get(job), self.NEWER)
 
         assert after is not None
         assert after.start_errors == 0
@@ -329,13 +329,13 @@ class TestUploadedAgain:
     def test_what_is_not_rejected_is_not_put_back(self, desk: Desk) -> None:
         job = desk.running()
 
-        assert desk.jobs.requeue_rejected(job.job_id, self.NEWER) is None
+        assert desk.jobs.requeue_rejected(job, self.NEWER) is None
         assert desk.get(job) == job
 
 
 class TestWhatTheSchedulerKnows:
     def test_it_is_in_items_whose_ids_no_job_has_and_whose_names_stay(self) -> None:
-        assert (job_table.SCHEDULER, job_table.SLOTS) == ("#scheduler", "#slots")
+        assert (scheduler_record.SCHEDULER, job_table.SLOTS) == ("#scheduler", "#slots")
 
     def test_a_refusal_is_known_until_nobody_waits(self, desk: Desk) -> None:
         assert desk.jobs.scheduler() == {}

@@ -74,6 +74,7 @@ STARTS = BOTH | {
     ("Jobs", "dynamodb:PutItem"),
     ("Jobs", "dynamodb:DeleteItem"),
     ("Jobs/index/ByState", "dynamodb:Query"),
+    ("Jobs/index/Backlog", "dynamodb:Query"),
     ("Publisher", "iam:PassRole"),
     ("Videos", "s3:ListBucket"),
     *(("Videos/*", f"s3:GetObject{of}") for of in ("", "Version", "Tagging", "VersionTagging")),
@@ -194,7 +195,8 @@ def _needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[tup
             yield bucket, "s3:ListBucket"  # for 404 instead of 403
     elif service == "dynamodb":
         index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-        yield f"Jobs{index}", f"dynamodb:{operation}"
+        # A transaction of updates needs what the updates need, and is no action of its own.
+        yield f"Jobs{index}", f"dynamodb:{operation.replace('TransactWriteItems', 'UpdateItem')}"
     elif service == "sqs":
         yield "Finished", f"sqs:{operation.removesuffix('Batch')}"
     elif service == "events":

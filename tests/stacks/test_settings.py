@@ -111,7 +111,7 @@ def test_a_wrong_one_is_refused_with_key_value_and_what_is_accepted(given: dict[
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
-@pytest.mark.parametrize("value", [None, 1.5, "{}]", ["", {"prefix": 1}]])
+@pytest.mark.parametrize("value", [None, -1.5, "{}]", ["", {"prefix": 1}]])
 def test_what_no_setting_takes_is_refused_in_words_of_ours(name: str, value: Any) -> None:
     with pytest.raises(WrongSetting, match=rf"^{name}.* is .*; (it|CloudWatch Logs) takes .*[^)]*$"):
         Settings.from_context({name: value})
@@ -144,6 +144,10 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
             ]
         ),
         "max_running_jobs": "0",
+        "share_by": '""',
+        "share_weights": "{}",
+        "monthly_budget_usd": "0.0",
+        "monthly_minutes": "0.0",
         "retain_data": "true",
         "customer_managed_key": "false",
         "log_retention_days": "30",

@@ -38,7 +38,7 @@ def test_the_wheel_has_what_the_command_reads_beside_its_code(wheel: Path) -> No
         wanted = {str(path.relative_to(ROOT)) for path in (ROOT / folder).glob(pattern)}
         assert wanted
         assert wanted <= names
-    assert {"cli/core/prices.json", "localcloud/clip/two-portraits.mp4"} <= names
+    assert {"lambdas/model/prices.json", "localcloud/clip/two-portraits.mp4"} <= names
 
 
 def test_the_installed_command_answers_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:

@@ -156,10 +156,12 @@ class Account:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"it is not gone after {REMOVAL_PATIENCE:.0f} s")
             time.sleep(1)
-        # Lambda makes log groups for functions of CDK's own, and no stack deletes them.
+        # Lambda makes log groups for functions of CDK's own, and no stack deletes them. And in the local cloud, one
+        # that CloudFormation has deleted comes back with the last line of a function that was running.
         logs = self.client("logs")
-        for group in logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{one['name']}-")["logGroups"]:
-            logs.delete_log_group(logGroupName=group["logGroupName"])
+        for prefix in (f"/aws/lambda/{one['name']}-", f"/aws/cloudformation/{one['name']}/"):
+            for group in logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]:
+                logs.delete_log_group(logGroupName=group["logGroupName"])
 
     def _stack(self, name: str) -> Mapping[str, str] | None:
         """What CloudFormation says of a stack, or None when there is none."""

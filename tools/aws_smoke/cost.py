@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from cli.core import prices
+from lambdas.model import prices
 from tools.aws_smoke.scenarios import Scenario
 
 # Two functions, two queues, a table, three buckets and a key, for less than an hour, and some thousand requests.
