@@ -1,5 +1,7 @@
 """The commands under "Videos in": upload, backfill, estimate."""
 
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from cli.core.stack import Stack, Target
 from cli.core.terminal import many
 
 if TYPE_CHECKING:
+    from cli.ingest.convert import Copy
     from cli.ingest.estimate import Estimate
     from lambdas.model.routing import Choice
 
@@ -23,18 +26,30 @@ MOST_SKIPPED = 10  # named one by one; the others are counted
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--prefix", default="", metavar="FOLDER/", help="Prefix of every key.")
 @click.option("--analyses", metavar="CHOICE", help="Analyses of these videos, instead of the stack's own.")
+@click.option("--convert", is_flag=True, help="Convert what Rekognition can't read (HEVC, MKV, ...) first.")
 @click.option("--again", is_flag=True, help="Also upload what is already there.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be uploaded, and to where.")
 @with_stack
-def upload(stack: Stack, paths: tuple[Path, ...], prefix: str, analyses: str | None, again: bool, dry_run: bool) -> int:
+def upload(
+    stack: Stack,
+    paths: tuple[Path, ...],
+    prefix: str,
+    analyses: str | None,
+    convert: bool,
+    again: bool,
+    dry_run: bool,
+) -> int:
     """Upload files and folders into the videos bucket: in parts, in parallel, and only what isn't there yet.
 
     \b
     rekognition-batch upload holiday.mp4
     rekognition-batch upload interviews/ --prefix 2026/
     rekognition-batch upload ads/ --analyses label-detection,text-detection
+    rekognition-batch upload phone/ --convert
 
-    A folder's name becomes part of the keys: interviews/anna.mp4. Files that are not videos are skipped and named.
+    A folder's name becomes part of the keys: interviews/anna.mp4. Files that are not videos are skipped and named, and
+    so are videos that Rekognition can't read. With --convert, this machine makes copies of these first: H.264 in MP4,
+    upright, 1080p at most, under their name with .mp4.
 
     \b
     CHOICE is a list of analyses, with or without parameters, or none:
@@ -43,26 +58,36 @@ def upload(stack: Stack, paths: tuple[Path, ...], prefix: str, analyses: str | N
       segment-detection:SegmentTypes=SHOT+TECHNICAL_CUE
     """
     from cli.ingest.choices import for_upload
-    from cli.ingest.upload import is_there, plan
+    from cli.ingest.convert import copy_is_there, plan_copies
+    from cli.ingest.upload import CONVERTIBLE, is_there, plan
 
     choice = for_upload(stack, analyses) if analyses else None
-    items, skipped = plan(paths, prefix, stack.extensions)
+    items, skipped = plan(paths, prefix, stack.extensions, CONVERTIBLE if convert else ())
+    planned = plan_copies(items, stack, convert=convert)
+    skipped += planned.skipped
     for one in skipped[:MOST_SKIPPED]:
         terminal.info(f"Skipped: {one.path}: {one.why}.")
     if len(skipped) > MOST_SKIPPED:
         terminal.info(f"Skipped: {len(skipped) - MOST_SKIPPED:,} more.")
-    if not items:
+    found = len(planned.as_they_are) + len(planned.copies)
+    if not found:
         raise CliError("There is no video to upload.", f"this stack accepts {' and '.join(stack.extensions)} files")
-    new = items if again else [item for item in items if not is_there(stack, item, choice)]
+    new = [item for item in planned.as_they_are if again or not is_there(stack, item, choice)]
+    copies = [copy for copy in planned.copies if again or not copy_is_there(stack, copy, choice)]
+    sent = len(new) + len(copies)
     if dry_run:
         for item in new:
             terminal.line(item.path, f"s3://{stack.videos}/{item.key}")
-        terminal.info(f"{many(len(new), 'video')} would be uploaded, {len(items) - len(new)} are there already.")
+        for copy in copies:
+            terminal.line(copy.item.path, f"s3://{stack.videos}/{copy.item.key}", f"converted from {copy.was}")
+        terminal.info(f"{many(sent, 'video')} would be uploaded, {found - sent} are there already.")
         return 0
-    failed = _send(stack, new, {"analyses": choice} if choice else {})
-    there = f", {len(items) - len(new)} were there already" if len(items) > len(new) else ""
-    terminal.info(f"{many(len(new) - failed, 'video')} uploaded{there}{f', {failed} failed' if failed else ''}.")
-    if new:
+    metadata = {"analyses": choice} if choice else {}
+    failed = _send(stack, new, metadata)
+    failed += sum(_send_copy(stack, copy, metadata) for copy in copies)
+    there = f", {found - sent} were there already" if found > sent else ""
+    terminal.info(f"{many(sent - failed, 'video')} uploaded{there}{f', {failed} failed' if failed else ''}.")
+    if sent:
         terminal.info(f"To follow them: {stack.target.command('status', '--watch')}")
     return 1 if failed else 0
 
@@ -79,6 +104,29 @@ def _send(stack: Stack, items: list[Any], metadata: dict[str, str]) -> int:
             else:
                 terminal.line(f"s3://{stack.videos}/{item.key}")
     return failed
+
+
+def _send_copy(stack: Stack, copy: "Copy", metadata: dict[str, str]) -> int:
+    """Convert and upload one video; how many failed: 0 or 1."""
+    from cli.ingest.convert import FROM, NotConverted, converted, md5_of
+
+    with ExitStack() as until_sent:
+        started = time.monotonic()
+        try:
+            with terminal.progress(transfer=True) as bars:
+                bar = bars.add_task(f"{copy.item.path.name[:28]}", total=1.0)
+
+                def progress(done: float, speed: float) -> None:
+                    bars.update(bar, completed=done, description=f"{copy.item.path.name[:28]} {speed:.1f}×")
+
+                made = until_sent.enter_context(converted(copy, progress))
+        except NotConverted as why:
+            terminal.info(f"Failed: {copy.item.path}: {why}")
+            return 1
+        took = time.monotonic() - started
+        faster = f", {made.seconds / took:.1f} times as fast as it plays" if made.seconds else ""
+        terminal.info(f"Converted: {copy.item.path} ({copy.was}) in {terminal.span(took)}{faster}.")
+        return _send(stack, [made.item], metadata | {FROM: md5_of(copy.item.path)})
 
 
 @click.command(short_help="Analyse videos that are already in the bucket.")

@@ -24,6 +24,11 @@ PART = 8 * MIB  # bytes; the part size of boto3 and the AWS CLI, so that their E
 PARTS_OF_OTHERS = tuple(n * MIB for n in (8, 5, 10, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512))
 LARGE = 32 * MIB  # bytes from which a file gets its own progress bar
 LONGEST_KEY = 1024  # bytes
+# Extensions of videos in other containers than MP4 and QuickTime, or in MP4 by another name.
+CONVERTIBLE = (
+    *(".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".wmv", ".asf"),
+    *(".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".dv", ".divx"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +48,40 @@ class Skipped:
     why: str
 
 
-def plan(paths: Iterable[Path], prefix: str, extensions: tuple[str, ...]) -> tuple[list[Item], list[Skipped]]:
+def plan(
+    paths: Iterable[Path], prefix: str, extensions: tuple[str, ...], others: tuple[str, ...] = ()
+) -> tuple[list[Item], list[Skipped]]:
     """The files to upload, each with its key; and those to skip. A folder's name becomes part of its keys:
     ``interviews/`` gives ``interviews/anna.mp4``.
+
+    Args:
+        extensions: of files that may be uploaded.
+        others: of files that may be converted, of any size.
 
     Raises:
         WrongUse: a path does not exist, or two files would get the same key.
     """
     items, skipped = [], []
     for path, key in _found(paths):
-        if why := _why_not(path, prefix + key, extensions):
+        if why := _why_not(path, prefix + key, extensions, others):
             skipped.append(Skipped(path, why))
         else:
             items.append(Item(path, prefix + key, path.stat().st_size))
-    seen: dict[str, Path] = {}
+    return distinct(items), skipped
+
+
+def distinct(items: Iterable[Item]) -> list[Item]:
+    """The items without those that are named twice.
+
+    Raises:
+        WrongUse: two files have the same key.
+    """
+    seen: dict[str, Item] = {}
     for item in items:
-        if item.key in seen and seen[item.key].resolve() != item.path.resolve():
-            raise WrongUse(f"{seen[item.key]} and {item.path} would both become {item.key!r}.", "give them a --prefix")
-        seen[item.key] = item.path
-    return list({item.key: item for item in items}.values()), skipped
+        other = seen.setdefault(item.key, item).path
+        if other.resolve() != item.path.resolve():
+            raise WrongUse(f"{other} and {item.path} would both become {item.key!r}.", "give them a --prefix")
+    return list(seen.values())
 
 
 def _found(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
@@ -78,9 +98,10 @@ def _found(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
             raise WrongUse(f"{path}: there is no such file or folder.")
 
 
-def _why_not(path: Path, key: str, extensions: tuple[str, ...]) -> str:
-    if not key.lower().endswith(extensions):
-        return f"not a video by its extension ({', '.join(extensions)})"
+def _why_not(path: Path, key: str, extensions: tuple[str, ...], others: tuple[str, ...]) -> str:
+    if not key.lower().endswith((*extensions, *others)):
+        or_convert = "; upload --convert makes an MP4 of it" if key.lower().endswith(CONVERTIBLE) else ""
+        return f"not a video by its extension ({', '.join(extensions)}){or_convert}"
     try:
         if len(key.encode()) > LONGEST_KEY:
             return "its key would be longer than S3 allows (1,024 bytes)"
@@ -89,7 +110,7 @@ def _why_not(path: Path, key: str, extensions: tuple[str, ...]) -> str:
     size = path.stat().st_size
     if size == 0:
         return "it is empty"
-    if size > LARGEST_VIDEO:
+    if size > LARGEST_VIDEO and not others:
         return "it is larger than 10 GB, which Rekognition does not take"
     return "" if os.access(path, os.R_OK) else "you may not read it"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,12 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The size of a source's pictures as they are shown, upright, in its own pixels."""
+    """A source's pictures as they are shown, upright, in its own pixels; and for how many seconds, 0 if unknown."""
 
     width: int
     height: int
     aspect: Fraction  # width by height as a screen shows it: pixels need not be square
+    seconds: float = 0.0
 
 
 def convert(
@@ -102,7 +103,7 @@ def convert(
     """Write *target*, an MP4 whose index stands at the front.
 
     Args:
-        progress: called with the fraction that is done, from 0 to 1, a few times a second.
+        progress: called after each picture with the fraction that is done, from 0 to 1.
 
     Raises:
         CannotConvert: because of *source*, or because *wanted* does not fit it.
@@ -116,7 +117,7 @@ def convert(
 
 
 def upright(source: Path) -> Picture:
-    """How large the pictures of *source* are, from its header and its first picture.
+    """How large the pictures of *source* are and how long it is, from its header and its first picture.
 
     Raises:
         CannotConvert: it is no video.
@@ -126,7 +127,7 @@ def upright(source: Path) -> Picture:
             stream = _pictures(container)
             frame = next(_decoded(container, stream), None)
             quarters = _quarters(frame, Wanted(), container) if frame else 0
-            return _picture(stream, quarters)
+            return replace(_picture(stream, quarters), seconds=_seconds(container, stream))
     except av.error.FFmpegError as error:
         raise _plain(error) from error
 
