@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import pytest
 
+from cli.ingest import convert
 from lambdas.aws.telemetry import Count, metrics
 from lambdas.logic import results
 from lambdas.model import analyses, routing
@@ -171,6 +172,7 @@ def test_keys_and_labels_of_objects_are_frozen(lived: StandInWorld) -> None:
     assert f"jobs/analysis=face-detection/{job['job_id']}.json" in lived.results()
     assert results.JOB_ID == "job-id"
     assert routing.NAME == "analyses"
+    assert convert.FROM == "converted-from"
 
 
 def test_events_are_frozen(lived: StandInWorld) -> None:

@@ -214,6 +214,8 @@ def estimate(target: Target, paths: tuple[str, ...], analyses: str | None, as_js
         total = sum(one.total for one in found)
         terminal.info(f"{many(len(found), 'video')}, {minutes:,.1f} minutes: ${total:,.2f}")
         terminal.info(f"Per minute: {each} ({prices.as_of()}).")
+        if any(one.header.trouble for one in found):
+            terminal.info("upload --convert makes H.264 in MP4 of what has another codec or container.")
     return 1 if any(one.header.trouble for one in found) else 0
 
 

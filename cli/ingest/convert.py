@@ -145,9 +145,8 @@ def copy_is_there(stack: Stack, copy: Copy, analyses: str | None) -> bool:
         if error.response["Error"]["Code"] in NOT_FOUND:
             return False
         raise
-    return bool(
-        metadata.get(FROM) and metadata.get("analyses") == analyses and metadata[FROM] == md5_of(copy.item.path)
-    )
+    same_choice = metadata.get("analyses") == analyses
+    return bool(FROM in metadata and same_choice and metadata[FROM] == md5_of(copy.item.path))
 
 
 def md5_of(path: Path) -> str:

@@ -162,6 +162,7 @@ def test_estimate_reads_the_header_and_names_what_rekognition_refuses(
     assert fine[0]["usd_total"] == pytest.approx(2 * 0.1 * fine[0]["seconds"] / 60)
     assert wrong.code == 1
     assert "its codec is hevc" in wrong.out
+    assert "upload --convert makes H.264" in wrong.err
 
 
 def test_estimate_of_an_object_reads_ranges_and_not_the_object(aws: World, stack: Stack, tmp_path: Path) -> None:
