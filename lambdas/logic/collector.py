@@ -215,8 +215,6 @@ class Collector:
         Raises:
             LeaseLost
         """
-        if writing.complete:
-            return True
         patiently = partial(self._patiently, milliseconds_left=milliseconds_left)
         if writing.next_token:
             first = patiently(partial(self._rekognition.page, job, rekognition_job_id, writing.next_token))
@@ -224,7 +222,7 @@ class Collector:
         for page in self._rekognition.pages(job, rekognition_job_id, first, patiently):
             writing.add(page)
             if writing.complete:
-                return True
+                break
             if milliseconds_left() < HAND_OVER:
                 if self._jobs.stop_collecting(job, writing.checkpoint(), poll_at=0):
                     self._finished_queue.send([ask_again(job.job_id, "handed over")])
