@@ -8,6 +8,14 @@ import pytest
 from tests.fake_aws import World, world as make_world
 
 
+@pytest.fixture(autouse=True)
+def nothing_counted() -> None:
+    """Drop what an earlier test counted outside of a handler: the next handler would send it."""
+    from lambdas.aws.telemetry import metrics
+
+    metrics.clear_metrics()
+
+
 @pytest.fixture
 def world() -> Iterator[World]:
     """A world in which jobs take a second and find ten faces."""
