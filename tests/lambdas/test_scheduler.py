@@ -18,8 +18,10 @@ from lambdas.model.errors import (
     SlowDown,
     TokenTaken,
 )
+from lambdas.model.events import Upload
 from lambdas.model.job import Job
 from lambdas.model.routing import UNKNOWN, WrongChoice
+from lambdas.model.video_header import VideoHeader
 from tests.lambdas.test_enqueue import FACES, NEWER
 from tests.lambdas.test_faults import ONE_VIDEOS, THE_ACCOUNTS, Watch
 
@@ -34,6 +36,7 @@ class Yard(Watch):
     Attributes:
         says: what Start answers for a key, one after the other; then it accepts.
         checked: what S3 says of a key, likewise.
+        headers: what S3 gives out of a key's video.
         looked: the keys of which S3 was asked, and `versions` the versions.
         started: the keys for which Start was called.
     """
@@ -43,6 +46,7 @@ class Yard(Watch):
         self.says: dict[str, list[Exception]] = defaultdict(list)
         self.checked: dict[str, list[Exception]] = defaultdict(list)
         self.started: list[str] = []
+        self.headers: dict[str, VideoHeader] = {}
         self.looked: list[str] = []
         self.versions: list[str | None] = []
         self.allowed = True
@@ -86,6 +90,10 @@ class Yard(Watch):
         self.versions.append(job.version_id)
         if self.checked[job.key]:
             raise self.checked[job.key].pop(0)
+
+    def header(self, upload: "Upload | Job") -> VideoHeader | None:
+        self.headers_read += 1
+        return self.headers.get(upload.key)
 
     def start(self, job: Job) -> str:
         self.started.append(job.key)
@@ -403,6 +411,57 @@ class TestAStart:
         yard.fill(3)
 
         assert (yard.started, yard.states()) == (["a", "b"], "RRW")
+
+
+class TestAHeader:
+    GOOD = VideoHeader("mp4", "h264", seconds=90.0, video=True)
+    BAD = VideoHeader("mp4", "hevc", seconds=90.0, video=True)
+
+    def test_that_rekognition_can_not_read_rejects_the_job_before_it_takes_a_slot(self) -> None:
+        yard = Yard(most_running=1)
+        [job, _] = yard.line_up("a", "b")
+        yard.headers["a"] = self.BAD
+
+        yard.fill()
+
+        assert (yard.get(job).state, yard.get(job).reason) == ("REJECTED", self.BAD.trouble)
+        assert (yard.looked, yard.started) == (["b"], ["b"])
+
+    def test_is_read_at_the_start_where_the_job_has_none_and_recorded(self, yard: Yard) -> None:
+        [job] = yard.line_up("a")
+        yard.headers["a"] = self.GOOD
+
+        yard.fill()
+
+        assert (yard.get(job).state, yard.get(job).header) == ("RUNNING", self.GOOD)
+
+    def test_is_not_read_again(self, yard: Yard) -> None:
+        [job] = yard.line_up("a")
+        yard.headers["a"] = self.GOOD
+        yard.says["a"] = [NoFreeSlot("20 run")]
+        yard.fill()
+        yard.clock.seconds += 151
+
+        yard.fill()
+
+        assert (yard.get(job).state, yard.headers_read) == ("RUNNING", 1)
+
+    def test_that_can_not_be_made_out_is_not_recorded_and_keeps_nothing_from_its_start(self, yard: Yard) -> None:
+        [job] = yard.line_up("a")
+        yard.headers["a"] = VideoHeader("")
+
+        yard.fill()
+
+        assert (yard.get(job).state, yard.get(job).header) == ("RUNNING", None)
+
+    def test_of_a_video_that_has_a_converted_copy_says_nothing(self, yard: Yard) -> None:
+        [job] = yard.line_up("a")
+        yard.jobs._update(job.job_id, {"source_key": "converted/a.mp4"})
+        yard.headers["a"] = self.BAD
+
+        yard.fill()
+
+        assert (yard.get(job).state, yard.headers_read) == ("RUNNING", 0)
 
 
 class TestATokenTakenByAnotherStack:
