@@ -17,7 +17,7 @@ OPEN: Sequence[tuple[str, str, Sequence[str] | str]] = (
     ("Which code has a breach of a pattern, a length, an enum, a maximum?", "refused-starts",
      ["a word that", "a token", "a JobTag", "MinConfidence"]),
     ("Which members has a Get reply while IN_PROGRESS?", "every-analysis", ["face-detection: members while"]),
-    ("What announces a FAILED job; is its Status ERROR or FAILED?", "unreadable-videos", ["hevc: message"]),
+    ("What announces a FAILED job; is its Status ERROR or FAILED?", "unreadable-videos", ["text: message"]),
     ("Is an empty object refused at Start, or does its job fail?", "refused-starts", ["an empty object"]),
     ("When is a video of more than 6 hours noticed?", "",
      "not asked: if AWS analysed it after all, it would cost $36"),

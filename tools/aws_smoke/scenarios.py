@@ -172,7 +172,8 @@ def _without_id(answer: dict[str, Any]) -> Any:
 
 
 def unreadable_videos(bed: Bed, notes: Notes) -> None:
-    """HEVC, text and nothing, through the stack: how the job ends, how soon, and what is announced."""
+    """HEVC, text and nothing, through the stack: how the job ends, how soon, and what is announced. HEVC is REJECTED by
+    its header, so Rekognition is asked about it without the stack."""
     for name, body in (("hevc", bed.clips.hevc), ("text", bed.clips.text), ("empty", b"")):
         key, began = f"{name}.mp4", time.monotonic()
         bed.put(key, body, bed.outputs["VideosBucket"])
@@ -188,6 +189,9 @@ def unreadable_videos(bed: Bed, notes: Notes) -> None:
             notes.seen[f"{name}: message"] = _message(bed, job_id)
             answer = bed.answer(bed.rekognition.get_face_detection, JobId=job_id)
             notes.seen[f"{name}: Get"] = bed.plain(answer)
+    bed.put("hevc.mp4", bed.clips.hevc)
+    started = bed.start(Video=bed.video("hevc.mp4"))
+    notes.seen["hevc without the stack"] = bed.plain(bed.until_over(started["JobId"]) if "JobId" in started else started)
 
 
 def versioned_bucket(bed: Bed, notes: Notes) -> None:
