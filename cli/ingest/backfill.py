@@ -25,7 +25,8 @@ class Cost:
     """The approximate length and price of some videos.
 
     Attributes:
-        measured: number of videos whose header was read; the others are estimated by their size.
+        measured: number of videos whose header tells their length, or that Rekognition refuses them; the others are
+            estimated by their size.
         refused: how many of those Rekognition does not accept.
     """
 
@@ -62,15 +63,18 @@ def cost(stack: Stack, objects: Sequence[dict[str, Any]]) -> Cost:
     """The approximate cost of the stack's analyses of these videos; measures a sample if there are many."""
     with_content = [thing for thing in objects if thing["Size"]]
     sample = with_content if len(with_content) <= SAMPLE else random.sample(with_content, SAMPLE)
-    minutes, dollars, refused = 0.0, 0.0, 0
-    for key, header in of_objects(stack.client("s3"), stack.videos, sample):
-        refused += bool(header.trouble)
-        length = 0 if header.trouble else header.seconds / 60
+    minutes, dollars, refused, known, measured = 0.0, 0.0, 0, 0, 0
+    for key, video in of_objects(stack.client("s3"), stack.videos, sample):
+        if video.trouble and not video.refused:
+            continue
+        known += 1
+        measured += video.size
+        refused += video.refused
+        length = 0 if video.refused else video.header.minutes
         minutes += length
         dollars += length * sum(prices.per_minute(stack.rules.for_key(key)).values())
-    measured = sum(thing["Size"] for thing in sample)
     scale = sum(thing["Size"] for thing in with_content) / measured if measured else 0.0
-    return Cost(minutes * scale, dollars * scale, len(sample), refused)
+    return Cost(minutes * scale, dollars * scale, known, refused)
 
 
 def announce(stack: Stack, objects: Iterable[dict[str, Any]]) -> None:

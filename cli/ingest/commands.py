@@ -210,26 +210,26 @@ def estimate(target: Target, paths: tuple[str, ...], analyses: str | None, as_js
             ("video", "trouble"),
         )
         each = ", ".join(f"{name} ${price:.2f}" for name, price in prices.per_minute(choice).items())
-        minutes = sum(one.header.seconds for one in found if not one.header.trouble) / 60
+        minutes = sum(one.video.header.minutes for one in found if not one.video.trouble)
         total = sum(one.total for one in found)
         terminal.info(f"{many(len(found), 'video')}, {minutes:,.1f} minutes: ${total:,.2f}")
         terminal.info(f"Per minute: {each} ({prices.as_of()}).")
-        if any(one.header.trouble for one in found):
+        if any(one.video.trouble for one in found):
             terminal.info("upload --convert makes H.264 in MP4 of what has another codec or container.")
-    return 1 if any(one.header.trouble for one in found) else 0
+    return 1 if any(one.video.trouble for one in found) else 0
 
 
 def _priced_row(one: "Estimate") -> tuple[str, ...]:
-    minutes, seconds = divmod(round(one.header.seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    length = f"{hours}:{minutes:02}:{seconds:02}" if one.header.seconds else "-"
+    from lambdas.model.video_header import length
+
+    header = one.video.header
     return (
         one.name,
-        length,
-        one.header.codec or "-",
-        decimal(one.header.size),
+        length(header.seconds) if header.seconds else "-",
+        header.codec or "-",
+        decimal(one.video.size),
         f"${one.total:.2f}",
-        one.header.trouble,
+        one.video.trouble,
     )
 
 
@@ -263,5 +263,5 @@ def _of_s3(target: Target, address: str, choice: "Choice") -> Any:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
     objects = (thing for page in pages for thing in page.get("Contents", []))
     videos = (thing for thing in objects if thing["Key"].lower().endswith(choices.extensions()) and thing["Size"])
-    for name, header in of_objects(s3, bucket, videos):
-        yield estimate_of(f"s3://{bucket}/{name}", header, choice)
+    for name, video in of_objects(s3, bucket, videos):
+        yield estimate_of(f"s3://{bucket}/{name}", video, choice)

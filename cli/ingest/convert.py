@@ -20,9 +20,10 @@ from botocore.exceptions import ClientError
 
 from cli.core.errors import WrongUse
 from cli.core.stack import Stack
+from cli.ingest.estimate import header_of
 from cli.ingest.upload import Item, Skipped, distinct
 from lambdas.aws.videos import LARGEST_VIDEO, NOT_FOUND
-from lambdas.model.video_header import VideoHeader, read_header
+from lambdas.model.video_header import VideoHeader
 
 LONG_SIDE, SHORT_SIDE = 1920, 1080  # pixels, at most; as MediaConvert's copies have
 FROM = "converted-from"  # metadata of a copy: MD5 of the file it was made of
@@ -81,7 +82,8 @@ def plan_copies(items: Iterable[Item], stack: Stack, *, convert: bool) -> Plan:
     plan = Plan([], [], [])
     for item in items:
         try:
-            header = header_of(item.path, item.size)
+            with item.path.open("rb") as file:
+                header = header_of(file, item.size)
         except OSError as error:
             plan.skipped.append(Skipped(item.path, f"it can't be read ({error.strerror})"))
             continue
@@ -96,21 +98,6 @@ def plan_copies(items: Iterable[Item], stack: Stack, *, convert: bool) -> Plan:
         )
     distinct([*plan.as_they_are, *(copy.item for copy in plan.copies)])
     return plan
-
-
-def header_of(path: Path, size: int) -> VideoHeader | None:
-    """A file's header; None if it is none that is known.
-
-    Raises:
-        OSError: the file can't be read.
-    """
-    with path.open("rb") as file:
-
-        def read(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            return file.read(length)
-
-        return read_header(read, size)
 
 
 def _place(item: Item, header: VideoHeader | None, stack: Stack, plan: Plan, *, convert: bool) -> None:

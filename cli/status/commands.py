@@ -1,7 +1,7 @@
 """The commands under "What happens": status, quota."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +21,7 @@ from cli.operate.dead_letters import depths
 from cli.status.blocked import Block
 from cli.status.overview import JobStatus, Overview, overview, when
 from cli.status.quota import CONCURRENT_JOBS, Quota, read_quota
+from lambdas.model import prices
 
 STATES = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
 HEADINGS = ("video", "analysis", "state", "for", "what")
@@ -111,6 +112,8 @@ def _show(stack: Stack, seen: Overview) -> None:
     elif statuses:
         terminal.tabbed(HEADINGS, [_cells(status, seen) for status in statuses])
     terminal.info(_summary(seen))
+    for line in _lengths(seen):
+        terminal.info(line)
     waits = depths(stack)
     if arriving := waits["uploads"]:
         terminal.info(f"{many(arriving, 'upload')} in the uploads queue, not yet in the table.")
@@ -132,6 +135,24 @@ def _summary(seen: Overview) -> str:
     if not seen.statuses:
         return "No jobs."
     return ", ".join(f"{number:,} {state}" for state, number in seen.counts.items())
+
+
+def _lengths(seen: Overview) -> Iterator[str]:
+    """What the header says of the one video that is shown, or else how much video waits; and the price."""
+    jobs = [status.job for status in seen.statuses]
+    if len({job.key for job in jobs}) == 1:
+        header = next((job.header for job in jobs if job.header and job.header.container), None)
+        if header:
+            yield f"The video: {header.words}."
+        shown, what = seen.statuses, "Its analyses"
+    else:
+        shown, what = [status for status in seen.statuses if status.job.state == "WAITING"], "In line"
+    priced = [status for status in shown if status.usd]  # failed and rejected jobs cost nothing
+    if priced:
+        minutes, usd = sum(status.minutes or 0 for status in priced), sum(status.usd or 0 for status in priced)
+        unknown = sum(status.usd is None for status in shown)
+        others = f", and {many(unknown, 'job')} of unknown length" if unknown else ""
+        yield f"{what}: {minutes:,.1f} minutes, ${usd:,.2f}{others} ({prices.as_of()})."
 
 
 def _watch(look: Any) -> Overview:

@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
-from statistics import median
+from itertools import accumulate, pairwise
+from statistics import mean, median
 from typing import Any
 
 from cli.core.stack import Stack
 from cli.results.result_lookup import newest_upload
 from cli.status.blocked import Block, blocks
+from lambdas.model import prices
+from lambdas.model.analyses import CATALOGUE
 from lambdas.model.job import FINAL, Job
 
 IN_LINE = ("RUNNING", "WAITING")
@@ -43,6 +45,21 @@ class JobStatus:
     blocked: bool = False
 
     @property
+    def minutes(self) -> float | None:
+        """Length of the video; None if unknown."""
+        return minutes_of(self.job)
+
+    @property
+    def usd(self) -> float | None:
+        """List price of the analysis; None if unknown, zero if the job has failed or was rejected."""
+        if self.job.state in ("FAILED", "REJECTED"):
+            return 0.0
+        minutes = self.minutes
+        if minutes is None or self.job.analysis not in CATALOGUE:
+            return None
+        return minutes * prices.per_minute({self.job.analysis: self.job.parameters})[self.job.analysis]
+
+    @property
     def as_json(self) -> dict[str, Any]:
         """For ``--json``. The names are those of the table, documented in docs/results.md."""
         job = self.job
@@ -63,6 +80,9 @@ class JobStatus:
             "result_key": job.result_key,
             "rows_key": job.rows_key,
             "size": job.size,
+            "header": job.header.as_item if job.header and job.header.container else None,
+            "minutes": self.minutes,
+            "usd": self.usd,
             "uploaded_at": job.uploaded_at,
             "job_id": job.job_id,
             "rekognition_job_id": job.rekognition_job_id,
@@ -116,12 +136,15 @@ def arrange(jobs: Sequence[Job], scheduler: Mapping[str, Any], now: float) -> Ov
     """The jobs with their positions and expected ends."""
     running = sorted((job for job in jobs if job.state == "RUNNING"), key=lambda job: job.state_since)
     waiting = sorted((job for job in jobs if job.state == "WAITING"), key=lambda job: job.position)
-    pace = None if scheduler.get("paused") else seconds_per_job(jobs, now)
+    pace = None if scheduler.get("paused") else seconds_per_minute(jobs, now)
     positions = {job.job_id: number for number, job in enumerate(waiting, 1)}
-    # Jobs end roughly in the order of their starts, so the nth job is done after n times the recent pace.
+    # Jobs end roughly in the order of their starts, so a job is done when all the minutes of video up to its own are,
+    # at the recent pace.
     blocked = blocks(scheduler)
     held = {job.job_id for job in waiting if any(block.meets(job.analysis) for block in blocked)}
-    turns = {job.job_id: number for number, job in enumerate([*running, *waiting], 1) if job.job_id not in held}
+    lengths = lengths_of(jobs)
+    ahead = [job.job_id for job in [*running, *waiting] if job.job_id not in held]
+    turns = dict(zip(ahead, accumulate(lengths[job_id] for job_id in ahead), strict=True))
     videos: dict[str, list[Job]] = {}
     for job in jobs:
         videos.setdefault(job.key, []).append(job)
@@ -140,20 +163,38 @@ def arrange(jobs: Sequence[Job], scheduler: Mapping[str, Any], now: float) -> Ov
     return Overview(statuses, scheduler, now, blocked)
 
 
-def seconds_per_job(jobs: Iterable[Job], now: float) -> float | None:
-    """The pace: recent seconds between two completions; None if there were too few, or none for a while."""
+def minutes_of(job: Job) -> float | None:
+    """The length of a job's video in minutes, as Rekognition says it, or else its header; None if unknown."""
+    if millis := job.video_metadata.get("DurationMillis"):
+        return float(millis) / 60_000
+    return job.header.minutes if job.header and job.header.seconds else None
+
+
+def lengths_of(jobs: Sequence[Job]) -> dict[str, float]:
+    """The minutes of each job's video; the mean where that is unknown, and 1 where all are."""
+    known = {job.job_id: minutes for job in jobs if (minutes := minutes_of(job)) is not None}
+    usual = mean(known.values()) if known else 1.0
+    return {job.job_id: known.get(job.job_id, usual) for job in jobs}
+
+
+def seconds_per_minute(jobs: Sequence[Job], now: float) -> float | None:
+    """The pace: recent seconds for a minute of video, in all slots together; None if too few jobs were completed, or
+    none for a while."""
+    lengths = lengths_of(jobs)
     ends = sorted(
-        at for job in jobs if job.state in ("SUCCEEDED", "FAILED") if now - (at := when(job.state_since)) < RECENT
+        (at, lengths[job.job_id])
+        for job in jobs
+        if job.state in ("SUCCEEDED", "FAILED") and now - (at := when(job.state_since)) < RECENT
     )
     if len(ends) < FEWEST:
         return None
-    gaps = [later - sooner for sooner, later in pairwise(ends)]
-    longest = max(IDLE * median(gaps), 1.0)
-    if now - ends[-1] > max(longest, QUIET):
+    gaps = [(later - sooner, minutes) for (sooner, _), (later, minutes) in pairwise(ends)]
+    longest = max(IDLE * median(gap for gap, _ in gaps), 1.0)
+    if now - ends[-1][0] > max(longest, QUIET):
         return None
     # In a much longer gap no job was waiting, so it does not count for the pace.
-    busy = [gap for gap in gaps if gap <= longest]
-    return sum(busy) / len(busy)
+    busy = [(gap, minutes) for gap, minutes in gaps if gap <= longest]
+    return sum(gap for gap, _ in busy) / sum(minutes for _, minutes in busy)
 
 
 def why_stuck(job: Job, scheduler: Mapping[str, Any], now: float) -> str:

@@ -91,6 +91,18 @@ class VideoHeader:
         return self.seconds / 60
 
     @property
+    def words(self) -> str:
+        """What is known, for people: ``0:00:07 of h264 in MP4, 1280x720, 30 frames a second``."""
+        known = (
+            (length(self.seconds) if self.seconds else "unknown length")
+            + f" of {self.codec or 'an unknown codec'} in {_NAMES.get(self.container, self.container)}",
+            f"{self.width}x{self.height}" if self.width and self.height else "",
+            f"turned by {self.rotation} degrees" if self.rotation else "",
+            f"{self.rate:.4g} frames a second" if self.rate else "",
+        )
+        return ", ".join(filter(None, known))
+
+    @property
     def as_item(self) -> dict[str, Any]:
         """For a job's record: what is known."""
         return {name: value for name, value in asdict(self).items() if value or name in ("container", "video")}

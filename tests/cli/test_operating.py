@@ -10,6 +10,7 @@ from cli.core.stack import Stack
 from lambdas.model.events import ask_again
 from tests.cli.conftest import Said
 from tests.fake_aws import World, s3_record
+from tests.rekognition_local import videos
 
 Typed = Callable[..., Said]
 
@@ -157,6 +158,28 @@ def test_status_tells_places_in_line_and_why_nothing_can_be_expected(aws: World,
 
     assert (jobs["a.mp4"]["place_in_line"], jobs["b.mp4"]["place_in_line"]) == (1, 2)
     assert jobs["a.mp4"]["expected_at"] is None
+
+
+def test_status_of_a_video_tells_what_its_header_says_and_what_its_analyses_cost(aws: World, typed: Typed) -> None:
+    aws.drop("a.mp4", videos.CLIP.read_bytes())
+
+    said = typed("status", "a.mp4").err
+    [job] = typed("status", "a.mp4", "--json").json["jobs"]
+
+    assert "The video: 0:00:07 of h264 in MP4, 640x360, 29.97 frames a second." in said
+    assert "Its analyses: 0.1 minutes, $0.01 (list prices" in said
+    assert job["header"]["codec"] == "h264"
+    assert job["minutes"] == pytest.approx(7 / 60, rel=0.01)
+    assert job["usd"] == pytest.approx(0.1 * job["minutes"])
+
+
+def test_status_of_all_tells_how_much_video_waits(aws: World, typed: Typed) -> None:
+    typed("pause")
+    for key in ("a.mp4", "b.mp4"):
+        aws.drop(key, videos.CLIP.read_bytes())
+    aws.drop("c.mp4")
+
+    assert "In line: 0.2 minutes, $0.02, and 1 job of unknown length (list prices" in typed("status").err
 
 
 def test_status_of_a_video_that_failed_is_told_to_scripts_by_the_exit_code(

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from cli.status.overview import arrange, seconds_per_job, why_stuck
+from cli.status.overview import JobStatus, arrange, seconds_per_minute, why_stuck
 from lambdas.model.clock import iso
 from lambdas.model.events import Upload
 from lambdas.model.job import Job, State, new_job, position
+from lambdas.model.video_header import VideoHeader
 
 NOW = 1_800_000_000.0
 
@@ -32,16 +33,64 @@ def test_who_waits_longest_is_first_in_line_and_is_done_after_those_who_run() ->
     assert [seen[key].expected for key in "rab"] == [NOW + 10, NOW + 20, NOW + 30]
 
 
+def long(job: Job, minutes: float) -> Job:
+    """The same job of a video of that length."""
+    return replace(job, header=VideoHeader("mp4", "h264", 60 * minutes))
+
+
+def test_a_short_video_behind_a_long_one_is_done_after_the_minutes_of_both() -> None:
+    jobs = [long(one, 2) for one in finished(10, 20, 30, 40, 50)]  # two minutes of video in ten seconds
+    jobs += [long(job("a", "WAITING", 9), 60), long(job("b", "WAITING", 5), 1)]
+
+    seen = {one.job.key: one for one in arrange(jobs, {}, NOW).statuses}
+
+    assert [seen[key].expected for key in "ab"] == [NOW + 300, NOW + 305]
+
+
+def test_a_video_of_unknown_length_counts_as_the_mean_of_the_others() -> None:
+    jobs = [long(one, 2) for one in finished(10, 20, 30, 40, 50)]
+    jobs += [long(job("a", "WAITING", 9), 8), job("b", "WAITING", 5)]
+
+    seen = {one.job.key: one for one in arrange(jobs, {}, NOW).statuses}
+
+    assert [seen[key].expected for key in "ab"] == [NOW + 40, NOW + 55]
+
+
+@pytest.mark.parametrize(
+    ("seen", "usd"),
+    [
+        (long(job("a", "WAITING"), 3), 0.3),
+        (replace(long(job("a", "WAITING"), 3), analysis="unknown"), None),
+        (job("a", "WAITING"), None),
+        (replace(job("a", "WAITING"), header=VideoHeader("")), None),
+        (long(job("a", "REJECTED"), 3), 0),
+        (replace(long(job("a", "SUCCEEDED"), 3), video_metadata={"DurationMillis": 120_000}), 0.2),
+        (
+            replace(
+                long(job("a", "RUNNING"), 3),
+                analysis="segment-detection",
+                parameters={"SegmentTypes": ["SHOT", "TECHNICAL_CUE"]},
+            ),
+            0.3,
+        ),
+    ],
+)
+def test_a_job_has_its_list_price_where_the_length_is_known(seen: Job, usd: float | None) -> None:
+    status = JobStatus(seen, None, None, "")
+
+    assert status.usd == (None if usd is None else pytest.approx(usd))
+
+
 @pytest.mark.parametrize(
     ("ago", "what"),
     [((10, 20, 30, 40), "too few"), ((4000, 4010, 4020, 4030, 4040), "too old"), ((400, 410, 420, 430, 440), "quiet")],
 )
 def test_where_completions_say_nothing_of_now_nobody_knows_the_end(ago: tuple[float, ...], what: str) -> None:
-    assert seconds_per_job(finished(*ago), NOW) is None, what
+    assert seconds_per_minute(finished(*ago), NOW) is None, what
 
 
 def test_a_time_in_which_nobody_waited_does_not_slow_the_pace() -> None:
-    assert seconds_per_job(finished(10, 20, 30, 2030, 2040, 2050), NOW) == pytest.approx(10)
+    assert seconds_per_minute(finished(10, 20, 30, 2030, 2040, 2050), NOW) == pytest.approx(10)
 
 
 def test_while_paused_nothing_is_expected_and_nothing_waiting_is_stuck() -> None:

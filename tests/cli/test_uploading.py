@@ -167,15 +167,15 @@ def test_estimate_reads_the_header_and_names_what_rekognition_refuses(
 
 def test_estimate_of_an_object_reads_ranges_and_not_the_object(aws: World, stack: Stack, tmp_path: Path) -> None:
     from cli.core.s3_file import S3File
-    from cli.ingest.video_header import read
+    from cli.ingest.estimate import _measured
 
     large = videos.large(tmp_path)
     aws.s3.upload_file(str(large), "videos", "large.mp4")
 
     file = S3File(aws.s3, "videos", "large.mp4")
-    header = read(file, file.size)
+    video = _measured(file, file.size)
 
-    assert header.codec == "h264"
+    assert video.header.codec == "h264"
     assert file.fetched < file.size / 20
 
 

@@ -191,7 +191,8 @@ def unreadable_videos(bed: Bed, notes: Notes) -> None:
             notes.seen[f"{name}: Get"] = bed.plain(answer)
     bed.put("hevc.mp4", bed.clips.hevc)
     started = bed.start(Video=bed.video("hevc.mp4"))
-    notes.seen["hevc without the stack"] = bed.plain(bed.until_over(started["JobId"]) if "JobId" in started else started)
+    answer = bed.until_over(started["JobId"]) if "JobId" in started else started
+    notes.seen["hevc without the stack"] = bed.plain(answer)
 
 
 def versioned_bucket(bed: Bed, notes: Notes) -> None:
