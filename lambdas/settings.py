@@ -22,6 +22,7 @@ class Settings:
     finished_queue_url: str
     topic_arn: str
     publisher_role_arn: str
+    converter_role_arn: str | None  # None: the setting convert is off
     video_extensions: tuple[str, ...]
     most_running: int | None  # the operator's cap; None: only Rekognition's limit
     rules: Rules  # which analyses an upload gets, its class and its share
@@ -42,6 +43,7 @@ class Settings:
                 finished_queue_url=environment["FINISHED_QUEUE_URL"],
                 topic_arn=environment["JOB_FINISHED_TOPIC_ARN"],
                 publisher_role_arn=environment["PUBLISHER_ROLE_ARN"],
+                converter_role_arn=environment.get("CONVERTER_ROLE_ARN") or None,
                 video_extensions=tuple(environment["VIDEO_EXTENSIONS"].lower().split(",")),
                 most_running=int(environment["MAX_RUNNING_JOBS"]) or None,
                 rules=Rules(

@@ -1,4 +1,4 @@
-"""The starting function: enqueue uploads and start jobs, on an upload, a job's end, or the minute tick."""
+"""The starting function: enqueue uploads, start jobs, on an upload, the end of a job or a conversion, or the tick."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,7 @@ from lambdas import wiring
 from lambdas.aws.batches import handle_each
 from lambdas.aws.telemetry import Count, count, logger, metrics
 from lambdas.logic.scheduler import SPARE, EnoughTime
-from lambdas.model.events import NotOurs, Upload, notifications_in, trigger_of, uploads_in
+from lambdas.model.events import NotOurs, Upload, conversion_in, notifications_in, trigger_of, uploads_in
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -18,7 +18,7 @@ FOR_HEADERS = 30_000  # ms left, half of the function's time, at which headers a
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
-    """Handle an SQS batch of uploads, an SNS notification of a job's end, or the minute tick."""
+    """Handle an SQS batch of uploads, SNS's notification of a job's end, MediaConvert's event, or the minute tick."""
 
     def enough_time() -> bool:
         return context.get_remaining_time_in_millis() > SPARE
@@ -28,6 +28,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
             return wiring.scheduler().tick(context.get_remaining_time_in_millis)
         case "completion":
             return _completed(event, enough_time)
+        case "conversion":
+            return wiring.scheduler().fill_after_conversion(conversion_in(event), enough_time)
         case "uploads":
             return _uploaded(event, context, enough_time)
 

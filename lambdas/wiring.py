@@ -1,6 +1,6 @@
 """Builds the parts once per execution environment: the only module that joins clients and settings."""
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -9,12 +9,14 @@ from botocore.config import Config
 
 from lambdas.aws.event_bus import EventBus
 from lambdas.aws.job_table import Jobs
+from lambdas.aws.mediaconvert import MediaConvert
 from lambdas.aws.queue import Queue
 from lambdas.aws.rekognition import Rekognition
 from lambdas.aws.telemetry import logger
 from lambdas.aws.upload_choice import Chooser
 from lambdas.aws.videos import Videos
 from lambdas.logic.collector import Collector
+from lambdas.logic.conversion import Converter
 from lambdas.logic.enqueue import Enqueuer
 from lambdas.logic.polling import Poller
 from lambdas.logic.results import Results
@@ -61,6 +63,8 @@ PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_
 
 # What is asked of S3 about a video is answered in a moment, and there may be many uploads in one message.
 QUICK = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=5)
+# A conversion can wait for the next tick, and uploads can't wait for long.
+IMPATIENT = Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=10)
 
 
 @cache
@@ -90,7 +94,13 @@ def jobs() -> Jobs:
 def _rekognition() -> Rekognition:
     starter: RekognitionClient = client("rekognition", ONE_ATTEMPT)
     reader: RekognitionClient = client("rekognition", PATIENT)
-    return Rekognition(starter, reader, topic_arn=settings().topic_arn, role_arn=settings().publisher_role_arn)
+    return Rekognition(
+        starter,
+        reader,
+        topic_arn=settings().topic_arn,
+        role_arn=settings().publisher_role_arn,
+        results_bucket=settings().results_bucket,
+    )
 
 
 def _queue() -> Queue:
@@ -110,9 +120,21 @@ def _chooser() -> Chooser:
 
 
 @cache
+def _converter() -> Converter | None:
+    """The part that converts videos; None if the setting convert is off."""
+    role_arn, results_bucket = settings().converter_role_arn, settings().results_bucket
+    if role_arn is None:
+        return None
+    mediaconvert = MediaConvert(
+        partial(client, "mediaconvert", IMPATIENT), results_bucket=results_bucket, role_arn=role_arn
+    )
+    return Converter(jobs(), mediaconvert, _videos(), _bus(), clock(), results_bucket=results_bucket)
+
+
+@cache
 def enqueuer() -> Enqueuer:
     """The part that turns uploads into jobs."""
-    return Enqueuer(jobs(), _queue(), _bus(), clock(), _chooser(), _videos())
+    return Enqueuer(jobs(), _queue(), _bus(), clock(), _chooser(), _videos(), _converter())
 
 
 @cache
@@ -127,6 +149,7 @@ def scheduler() -> Scheduler:
         _bus(),
         clock(),
         chooser=_chooser(),
+        converter=_converter(),
         videos_bucket=settings().videos_bucket,
         most_running=settings().most_running,
         limits=settings().limits,
@@ -137,4 +160,5 @@ def scheduler() -> Scheduler:
 def collector() -> Collector:
     """The collector."""
     results = Results(client("s3"), settings().results_bucket)
-    return Collector(jobs(), _rekognition(), results, _queue(), _bus(), clock())
+    converts = settings().converter_role_arn is not None
+    return Collector(jobs(), _rekognition(), results, _queue(), _bus(), clock(), converts=converts)

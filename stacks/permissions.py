@@ -7,6 +7,8 @@ from aws_cdk import Stack, aws_dynamodb as dynamodb, aws_iam as iam, aws_kms as 
 from constructs import IConstruct
 
 from lambdas.model.analyses import CATALOGUE
+from lambdas.model.conversion import COPIES
+from stacks.conversion import MEDIACONVERT, Converter, queue_arn
 from stacks.functions import Handler
 from stacks.publisher import Publisher
 from stacks.settings import Settings
@@ -60,6 +62,20 @@ def grant_starting(
         ids = {"*"}
     if ids:
         _allow(start, _collections(start, ids), f"rekognition:{search.start_operation}")
+
+
+def grant_converting(start: Handler, *, results: s3.IBucket, jobs: dynamodb.Table, converter: Converter) -> None:
+    """Let the starting function have videos converted, and Rekognition read the copies with its rights."""
+    _allow(start, [queue_arn(start)], "mediaconvert:CreateJob", "mediaconvert:ListJobs")
+    # MediaConvert chooses the ids of jobs.
+    anyones = Stack.of(start).format_arn(service="mediaconvert", resource="jobs", resource_name="*")
+    _allow(start, [anyones], "mediaconvert:GetJob")
+    _allow(start, [converter.role_arn], "iam:PassRole", StringEquals={"iam:PassedToService": MEDIACONVERT})
+    _allow(start, [results.arn_for_objects(f"{COPIES}*")], "s3:GetObject")
+    # Without ListBucket, S3 answers 403 where a copy isn't there any more.
+    _allow(start, [results.bucket_arn], "s3:ListBucket")
+    # The other analyses of an upload, which share its conversion.
+    _allow(start, [f"{jobs.table_arn}/index/ByVideo"], "dynamodb:Query")
 
 
 def grant_collecting(collect: Handler, *, results: s3.IBucket) -> None:

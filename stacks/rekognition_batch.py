@@ -14,10 +14,11 @@ from constructs import Construct
 
 from stacks import acknowledged
 from stacks.announcements import announce_uploads
+from stacks.conversion import Converter, announce_conversions
 from stacks.encryption import RekognitionBatchKey
 from stacks.functions import Handler
 from stacks.outputs import write_outputs
-from stacks.permissions import grant_collecting, grant_starting, grant_work
+from stacks.permissions import grant_collecting, grant_converting, grant_starting, grant_work
 from stacks.publisher import Publisher
 from stacks.settings import Settings
 from stacks.storage import DataBucket, WorkQueue, jobs_table, results_bucket
@@ -54,6 +55,10 @@ class RekognitionBatch(Stack):
         job_finished = sns.Topic(self, "JobFinished", enforce_ssl=True, master_key=key)
         publisher = Publisher(self, "Publisher", topic=job_finished)
 
+        converter = None
+        if settings.converts:
+            converter = Converter(self, "Converter", settings=settings, videos=videos, results=results, key=key)
+
         environment = {
             "JOBS_TABLE": jobs.table_name,
             "VIDEOS_BUCKET": videos.bucket_name,
@@ -61,6 +66,7 @@ class RekognitionBatch(Stack):
             "FINISHED_QUEUE_URL": finished.queue_url,
             "JOB_FINISHED_TOPIC_ARN": job_finished.topic_arn,
             "PUBLISHER_ROLE_ARN": publisher.role_arn,
+            **({"CONVERTER_ROLE_ARN": converter.role_arn} if converter else {}),
             **settings.environment,
         }
         start = Handler(
@@ -105,11 +111,15 @@ class RekognitionBatch(Stack):
             sources.SqsEventSource(finished, batch_size=1, max_concurrency=6, report_batch_item_failures=True)
         )
         tick = Tick(self, "Tick", function=start)
+        if converter:
+            announce_conversions(self, results=results, start=start)
 
         for function in (start, collect):
             grant_work(function, jobs=jobs, finished=finished, key=key)
         grant_starting(start, settings=settings, videos=videos, jobs=jobs, publisher=publisher)
         grant_collecting(collect, results=results)
+        if converter:
+            grant_converting(start, results=results, jobs=jobs, converter=converter)
 
         write_outputs(
             self,

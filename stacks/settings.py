@@ -148,6 +148,7 @@ Amount = Annotated[
 ]
 Class = Annotated[Literal["live", "backfill"], _takes("live or backfill")]
 UploadsFrom = Annotated[Literal["notifications", "eventbridge"], _takes("notifications or eventbridge")]
+Convert = Annotated[Literal["off", "mediaconvert"], _takes("off or mediaconvert")]
 UploadChoice = Annotated[Literal["metadata", "tags", "both", "none"], _takes("metadata or tags or both or none")]
 _ROUTES = _takes('a list like [{"prefix": "ads/", "analyses": {"label-detection": {}}}]')
 
@@ -184,6 +185,11 @@ class Settings:
     )
     video_extensions: Extensions = _setting(
         (".mp4", ".mov"), "What counts as a video, in any case. Other objects are ignored."
+    )
+    convert: Convert = _setting(
+        "off",
+        "What becomes of videos that Rekognition can't read (HEVC, MKV, AVI, ...): `mediaconvert` converts them, at "
+        "its own price; `off` rejects them.",
     )
     analyses: Analyses = _setting(
         {"face-detection": {"FaceAttributes": "DEFAULT"}},
@@ -233,6 +239,11 @@ class Settings:
         return RemovalPolicy.RETAIN if self.retain_data else RemovalPolicy.DESTROY
 
     @property
+    def converts(self) -> bool:
+        """Whether videos that Rekognition can't read are converted."""
+        return self.convert == "mediaconvert"
+
+    @property
     def choices(self) -> list[Mapping[str, Mapping[str, Any]]]:
         """The analyses as the operator chose them: by default, and by each route."""
         return [self.analyses, *(route["analyses"] for route in self.routes)]
@@ -269,6 +280,7 @@ class Settings:
         """What the command line is told of the settings, as outputs of the stack."""
         return {
             **({"VideosKeyArn": self.videos_key_arn} if self.videos_key_arn else {}),  # an output can't be empty
+            **({"Convert": self.convert} if self.converts else {}),
             "UploadsFrom": self.uploads_from,
             "VideoExtensions": ",".join(self.video_extensions),
             "Analyses": json.dumps(self.analyses),

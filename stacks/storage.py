@@ -3,12 +3,14 @@
 from aws_cdk import Duration, aws_dynamodb as dynamodb, aws_kms as kms, aws_s3 as s3, aws_sqs as sqs
 from constructs import Construct
 
+from lambdas.model.conversion import COPIES
 from stacks.settings import Settings
 
 # As long as SQS keeps anything: what landed in a dead-letter queue outlasts a holiday.
 LONGEST = Duration.days(14)
 # A message is tried that often before it counts as broken. Nothing merely waiting is ever sent back to a queue.
 TRIES = 5
+COPIES_KEPT = Duration.days(14)
 
 
 class DataBucket(s3.Bucket):
@@ -39,6 +41,9 @@ def results_bucket(scope: Construct, id: str, *, settings: Settings, key: kms.IK
     results = DataBucket(scope, id, settings=settings, key=key)
     results.add_lifecycle_rule(id="UnfinishedCollections", prefix="collecting/", expiration=Duration.days(8))
     results.add_lifecycle_rule(id="AnswersOfQueries", prefix="queries/", expiration=Duration.days(30))
+    # Longer than a back catalogue of 100,000 videos waits on 20 slots (six days). A copy that has expired when its turn
+    # comes is made again. The rule is there without the setting convert too: it may have been on before.
+    results.add_lifecycle_rule(id="ConvertedCopies", prefix=COPIES, expiration=COPIES_KEPT)
     return results
 
 

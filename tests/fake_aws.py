@@ -18,6 +18,7 @@ from moto import mock_aws
 
 from rekognition_local import Faults, RekognitionVideo, S3Objects, Simulated, attach
 from rekognition_local.aws import Notification
+from tests.fast_fake.mediaconvert import MediaConvert
 
 REGION = "us-east-1"
 START_OF_TIME = 1_800_000_000.0  # seconds since 1970; any will do
@@ -40,6 +41,8 @@ ENVIRONMENT = {
     "MONTHLY_MINUTES": "0",
     "POWERTOOLS_SERVICE_NAME": "test",
 }
+
+CONVERT = {"CONVERTER_ROLE_ARN": "arn:aws:iam::123456789012:role/converter"}  # the setting convert is mediaconvert
 
 # As stacks/storage.py declares it; tests/stacks compares.
 TABLE = {
@@ -114,6 +117,7 @@ class World:
     s3: Any
     dynamodb: Any
     sqs: Any
+    mediaconvert: MediaConvert
     notifications: list[Notification] = field(default_factory=list)
     announcements: list[dict[str, Any]] = field(default_factory=list)
     invocations: int = 0
@@ -167,6 +171,12 @@ class World:
 
         self.invoke(start_analysis.handler, {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": message}}]})
 
+    def conversion_over(self, event: Mapping[str, Any]) -> None:
+        """Invoke the starting function with MediaConvert's event."""
+        from lambdas import start_analysis
+
+        self.invoke(start_analysis.handler, event)
+
     def collect(self, body: str, seconds: float = 300.0) -> Any:
         """Invoke the collecting function with one message, and so much time to run."""
         from lambdas import collect_results
@@ -194,9 +204,14 @@ class World:
     # time
 
     def deliver(self) -> int:
-        """Deliver what is on its way: notifications to both functions, our own messages to the collecting one."""
+        """Deliver what is on its way: notifications to both functions, our own messages to the collecting one,
+        MediaConvert's events to the starting one."""
         delivered = 0
-        while self.notifications or (messages := self.messages()):
+        while self.notifications or self.mediaconvert.events or (messages := self.messages()):
+            if self.mediaconvert.events:
+                self.conversion_over(self.mediaconvert.events.pop(0))
+                delivered += 1
+                continue
             if self.notifications:
                 message = self.notifications.pop(0).message
                 self.slot_free(message)
@@ -218,9 +233,10 @@ class World:
         return taken
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass; jobs end, and Rekognition's notifications go on their way."""
+        """Let time pass; jobs end, and notifications and events of it go on their way."""
         self.clock.seconds += seconds
         self.rekognition.run_due()
+        self.mediaconvert.run_due()
 
     def settle(self, minutes: int = 30) -> None:
         """Minute by minute, deliver and tick until every job has ended."""
@@ -379,13 +395,15 @@ def world(engine: Any = None, faults: Faults | None = None, **environment: str) 
         rekognition = RekognitionVideo(
             engine=engine or Simulated(), objects=S3Objects(s3), faults=faults or Faults.off(), clock=clock.now
         )
-        here = World(clock, rekognition, s3, dynamodb, sqs)
+        here = World(clock, rekognition, s3, dynamodb, sqs, MediaConvert(s3, clock.now))
         rekognition.publish = here.notifications.append
         settings = {**ENVIRONMENT, "FINISHED_QUEUE_URL": queue, "AWS_DEFAULT_REGION": REGION, **environment}
         with patch.dict(os.environ, settings), patch.object(wiring, "clock", lambda: clock):
             forget_parts()
             for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):
                 attach(wiring.client("rekognition", config), rekognition)
+            if "CONVERTER_ROLE_ARN" in environment:  # the model of MediaConvert's API takes a moment to read
+                here.mediaconvert.attach(wiring.client("mediaconvert", wiring.IMPATIENT))
             put: list[Mapping[str, Any]] = []
             bus = wiring.client("events").meta.events
             bus.register("provide-client-params.events.PutEvents", lambda params, **_: put.extend(params["Entries"]))

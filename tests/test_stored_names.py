@@ -48,6 +48,7 @@ SCOPE = {"reason", "since", "suspects", "videos", "tolerance", "succeeded_at", "
 CHECKPOINT = {"rows", "document", "detections", "pages", "next_token", "remainders", "superseded"}
 METRICS = {
     "UploadsIgnored", "JobsRegistered", "JobsStarted", "StartsRefused", "StartsThrottled", "StartsBlocked",
+    "ConversionsBegun", "ConversionsFailed",
     "JobsPolled", "JobsRejected", "JobsSucceeded", "JobsFailed", "AttemptsFailed", "Detections", "CollectionsDenied",
     "EventsFailed", "NotificationsIgnored", "MessagesFailed",
 }  # fmt: skip

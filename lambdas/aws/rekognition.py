@@ -62,13 +62,21 @@ class Rekognition:
         reader: a client that retries: reading is free, and most of what fails is the rate.
         topic_arn: where Rekognition announces that a job has ended.
         role_arn: the role it does that with.
+        results_bucket: where converted copies are.
     """
 
     def __init__(
-        self, starter: "RekognitionClient", reader: "RekognitionClient", *, topic_arn: str, role_arn: str
+        self,
+        starter: "RekognitionClient",
+        reader: "RekognitionClient",
+        *,
+        topic_arn: str,
+        role_arn: str,
+        results_bucket: str,
     ) -> None:
         self._starter = starter
         self._reader = reader
+        self._results_bucket = results_bucket
         self._channel = {"SNSTopicArn": topic_arn, "RoleArn": role_arn}
         # A page holds up to 1,000 deep objects, and botocore walks each member by its model in Python: most of the time
         # such a loop takes. So pages are read as the plain JSON they are.
@@ -80,7 +88,7 @@ class Rekognition:
         Raises:
             NoFreeSlot, SlowDown, CannotStart, AccountFault, TokenTaken, ServiceTrouble
         """
-        video = {"Bucket": job.bucket, "Name": job.key} | ({"Version": job.version_id} if job.version_id else {})
+        video = {"Bucket": self._results_bucket, "Name": job.source_key} if job.source_key else _original(job)
         if job.analysis not in CATALOGUE:
             raise CannotStart(f"there is no analysis {job.analysis!r}")
         analysis = CATALOGUE[job.analysis]
@@ -117,6 +125,8 @@ class Rekognition:
         except ValueError as error:
             raise ServiceTrouble(f"{analysis.get_operation}: the answer is no JSON object ({error})") from error
         detections = values.pop(analysis.detections, None) or []
+        if job.source_key and "Video" in values:  # results are about the video, and the copy expires
+            values["Video"] = {"S3Object": _original(job)}
         return Page(
             status=values["JobStatus"],
             detections=detections,
@@ -143,6 +153,11 @@ class Rekognition:
                 yield page
                 page = following.result()
             yield page
+
+
+def _original(job: "Job") -> dict[str, str]:
+    """The video as an S3Object of Rekognition's."""
+    return {"Bucket": job.bucket, "Name": job.key} | ({"Version": job.version_id} if job.version_id else {})
 
 
 def _of(parameters: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class Count(StrEnum):
     STARTS_REFUSED = "StartsRefused"
     STARTS_THROTTLED = "StartsThrottled"
     STARTS_BLOCKED = "StartsBlocked"
+    CONVERSIONS_BEGUN = "ConversionsBegun"
+    CONVERSIONS_FAILED = "ConversionsFailed"
     JOBS_POLLED = "JobsPolled"
     JOBS_REJECTED = "JobsRejected"
     JOBS_SUCCEEDED = "JobsSucceeded"

@@ -13,6 +13,7 @@ from lambdas.aws.multipart import UploadGone
 from lambdas.aws.telemetry import Count, count, logger
 from lambdas.logic.results import Results, ResultWriter
 from lambdas.model.clock import Clock
+from lambdas.model.conversion import MOST_TRIES, UNSUPPORTED
 from lambdas.model.errors import (
     CollectionDenied,
     EventRefused,
@@ -68,7 +69,11 @@ class Messages(Protocol):
 
 
 class Collector:
-    """Collects finished jobs."""
+    """Collects finished jobs.
+
+    Args:
+        converts: whether videos in a format that Rekognition can't read are converted.
+    """
 
     def __init__(
         self,
@@ -78,7 +83,10 @@ class Collector:
         finished_queue: Messages,
         bus: EventBus,
         clock: Clock,
+        *,
+        converts: bool = False,
     ) -> None:
+        self._converts = converts
         self._jobs = jobs
         self._rekognition = rekognition
         self._results = results
@@ -307,10 +315,23 @@ class Collector:
 
     def _failed(self, job: Job, reason: str) -> None:
         count(Count.ATTEMPTS_FAILED)
+        if UNSUPPORTED in reason.lower() and self._is_converted(job, reason):
+            return
         if any(word in reason.lower() for word in PASSING):
             self._another_attempt(job, reason, RETRY_DELAY * 2 ** (job.attempt - 1))
         else:
             self._end_failed(job, reason)
+
+    def _is_converted(self, job: Job, reason: str) -> bool:
+        """Whether a copy takes the place of a video that Rekognition can't read, or has taken it."""
+        if job.state == "CONVERTING" or (job.source_key and job.state == "WAITING"):
+            logger.info("converted meanwhile; that was a start of the video itself", extra={"reason": reason})
+            return True
+        if not self._converts or job.source_key or job.conversions >= MOST_TRIES:
+            return False
+        if self._jobs.convert(job, reason):
+            logger.warning("to be converted", extra={"reason": reason})
+        return True
 
     def _another_attempt(self, job: Job, reason: str, seconds: float) -> None:
         # Only attempts that Rekognition accepted; tokens taken by other stacks don't count.

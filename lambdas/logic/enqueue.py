@@ -8,7 +8,7 @@ from lambdas.aws.telemetry import Count, count, logger
 from lambdas.aws.videos import Videos, wrong_size
 from lambdas.model.errors import AccountFault, CannotStart, EventRefused, ServiceTrouble
 from lambdas.model.events import Upload, ask_again
-from lambdas.model.job import Job, new_job
+from lambdas.model.job import Job, new_job, to_be_converted
 from lambdas.model.routing import UNKNOWN, Chosen, WrongChoice
 from lambdas.model.shares import LIVE
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from lambdas.aws.event_bus import EventBus
+    from lambdas.logic.conversion import Converter
     from lambdas.model.clock import Clock
     from lambdas.model.video_header import VideoHeader
 
@@ -41,11 +42,23 @@ class Chooser(Protocol):
 
 
 class Enqueuer:
-    """Registers uploads' jobs, each once."""
+    """Registers uploads' jobs, each once.
+
+    Args:
+        converter: converts what Rekognition can't read; None: such jobs are REJECTED.
+    """
 
     def __init__(
-        self, jobs: Jobs, finished_queue: Messages, bus: "EventBus", clock: "Clock", chooser: Chooser, videos: Videos
+        self,
+        jobs: Jobs,
+        finished_queue: Messages,
+        bus: "EventBus",
+        clock: "Clock",
+        chooser: Chooser,
+        videos: Videos,
+        converter: "Converter | None" = None,
     ) -> None:
+        self._converter = converter
         self._jobs = jobs
         self._finished_queue = finished_queue
         self._bus = bus
@@ -136,6 +149,8 @@ class Enqueuer:
         return waiting
 
     def _register_one(self, job: Job, upload: Upload) -> bool:
+        if self._converter and job.header and job.header.convertible and not wrong_size(job.size):
+            return self._register_to_convert(job, upload, self._converter)
         if not self._jobs.register(job):
             return self._uploaded_again(job, upload)
         logger.info("registered", extra={"analysis": job.analysis, "size": job.size})
@@ -146,6 +161,16 @@ class Enqueuer:
             except ServiceTrouble as error:
                 logger.warning("can't announce a rejection; the job waits", extra={"error": str(error)})
         return True
+
+    def _register_to_convert(self, job: Job, upload: Upload, converter: "Converter") -> bool:
+        trouble = job.header.trouble if job.header else ""
+        job = to_be_converted(job, trouble, self._clock.now())
+        if not self._jobs.register(job):
+            return self._uploaded_again(job, upload)
+        logger.info("registered; to be converted", extra={"analysis": job.analysis, "reason": trouble})
+        count(Count.JOBS_REGISTERED)
+        converter.begin_now(job)
+        return False
 
     def _refuse(self, upload: Upload, parameters: "Mapping[str, Any]", reason: str) -> int:
         """Record an invalid request as a REJECTED job for its uploader to find; identical requests share one id."""

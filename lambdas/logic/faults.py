@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lambdas.aws.telemetry import Count, count, logger
-from lambdas.model.blocking import OWN_FAULT_AFTER, Scope, scopes_in
+from lambdas.model.blocking import CONVERSION, OWN_FAULT_AFTER, Scope, scopes_in
 from lambdas.model.errors import AccountFault, EventRefused
 
 if TYPE_CHECKING:
@@ -35,11 +35,20 @@ class Faults:
 
     @property
     def blocked(self) -> frozenset[str]:
-        """The blocked scopes."""
-        return frozenset(name for name, scope in self._scopes.items() if scope.blocked)
+        """The scopes in which starting is blocked."""
+        return frozenset(name for name in self._scopes if self._is_blocked(name)) - {CONVERSION}
+
+    @property
+    def conversion_blocked(self) -> bool:
+        """Whether converting is blocked."""
+        return self._is_blocked(CONVERSION)
+
+    def _is_blocked(self, name: str) -> bool:
+        return name in self._scopes and self._scopes[name].blocked
 
     def blame(self, job: "Job", fault: AccountFault) -> None:
-        """Handle a claimed job with a fault: release it if the scope is blocked, else reject it as a suspect."""
+        """Handle a claimed or CONVERTING job with a fault: release it if the scope is blocked, else reject it as a
+        suspect. (A CONVERTING job is not claimed, and stays CONVERTING.)"""
         self.met += 1
         reason, now = str(fault), self._clock.now()
         own = False
@@ -57,7 +66,7 @@ class Faults:
         self._scopes = self._jobs.note_scopes(decide)
         if own:
             self._reject(job, reason)
-        elif fault.scope in self.blocked:
+        elif self._is_blocked(fault.scope):
             self._jobs.release(job)
             self._report(fault.scope)
             self._requeue(self._scopes[fault.scope])
@@ -66,7 +75,7 @@ class Faults:
             self._reject(job, reason, suspected_in=fault.scope)
             # Another invocation may have blocked the scope since, and looked for suspects before this one was REJECTED.
             self._scopes = scopes_in(self._jobs.scheduler())
-            if fault.scope in self.blocked:
+            if self._is_blocked(fault.scope):
                 self._jobs.requeue_suspect(job.job_id)
 
     @staticmethod
@@ -114,8 +123,9 @@ class Faults:
 
     def requeue_suspects(self) -> None:
         """Put the suspects of blocked scopes back, which a function that died may have left REJECTED."""
-        for name in self.blocked:
-            self._requeue(self._scopes[name])
+        for name, scope in self._scopes.items():
+            if scope.blocked:
+                self._requeue(self._scopes[name])
 
     def _requeue(self, scope: Scope) -> None:
         for job_id in scope.suspects:

@@ -16,6 +16,7 @@ from lambdas.aws.event_bus import EventBus
 from lambdas.aws.job_table import Jobs
 from lambdas.aws.telemetry import Count, count, logger
 from lambdas.aws.videos import Videos
+from lambdas.logic.conversion import Converter, DueConversions
 from lambdas.logic.dispatch import BETWEEN, NEWEST, OLDEST, Dispatcher
 from lambdas.logic.enqueue import Chooser, Enqueuer
 from lambdas.logic.faults import Faults
@@ -24,6 +25,7 @@ from lambdas.model.analyses import CATALOGUE
 from lambdas.model.blocking import RESULTS, VIDEOS
 from lambdas.model.budget import BUDGET, PERCENTS, Limits, month_of
 from lambdas.model.clock import Clock, iso
+from lambdas.model.conversion import SWITCHED_OFF
 from lambdas.model.errors import (
     AccountFault,
     BudgetReached,
@@ -73,6 +75,7 @@ class Scheduler:
 
     Args:
         chooser: decides what the settings allow.
+        converter: converts what Rekognition can't read; None: such jobs are REJECTED.
         videos_bucket: the bucket of new videos.
         most_running: how many jobs may run at a time; None: only Rekognition's limit.
         limits: the month's budget.
@@ -89,6 +92,7 @@ class Scheduler:
         clock: Clock,
         *,
         chooser: Chooser,
+        converter: Converter | None = None,
         videos_bucket: str,
         most_running: int | None = None,
         limits: Limits | None = None,
@@ -101,6 +105,8 @@ class Scheduler:
         self._bus = bus
         self._clock = clock
         self._chooser = chooser
+        self._converter = converter
+        self._conversions = DueConversions(jobs, converter, clock, self._reject)
         self._videos_bucket = videos_bucket
         self._most_running = most_running
         self._limits = limits or Limits()
@@ -119,8 +125,13 @@ class Scheduler:
             known = self._jobs.scheduler()
             self._fill(1, enough_time, known, self._faults(known))
 
+    def fill_after_conversion(self, conversion_id: str, enough_time: EnoughTime) -> None:
+        """Put the jobs whose video was converted back in the backlog, and start as many. Idempotent."""
+        in_line = self._conversions.ended(conversion_id, self._faults(self._jobs.scheduler()))
+        self.fill_after_uploads(in_line, enough_time)
+
     def tick(self, milliseconds_left: Callable[[], int]) -> None:
-        """Once a minute: probe what is blocked, start until refused, poll jobs whose notification is overdue."""
+        """Once a minute: probe what is blocked, start until refused, poll silent jobs, bring conversions forward."""
 
         def enough_time() -> bool:
             return milliseconds_left() > SPARE
@@ -137,6 +148,8 @@ class Scheduler:
         finally:  # poll also if starting fails, so that results are collected
             released = self._poller.poll_silent_jobs(enough_time)
         self._fill(released, enough_time, known, faults)
+        if in_line := self._conversions.advance(faults, enough_time, paused=bool(known.get("paused"))):
+            self._fill(in_line, enough_time, known, faults)
 
     def _faults(self, known: Mapping[str, Any]) -> Faults:
         return Faults(self._jobs, self._bus, self._clock, self._enqueuer, known)
@@ -210,6 +223,9 @@ class Scheduler:
     def _start_analysis(self, job: Job, faults: Faults) -> bool:
         self._check_settings(job)
         job = self._check_header(job)
+        if wanted := self._needs_a_copy(job):
+            self._convert(job, wanted)
+            return False
         if self._most_running and not self._jobs.take_slot(job, self._most_running):
             raise NoFreeSlot(f"{self._most_running} jobs run, which is the operator's own cap")
         try:
@@ -242,19 +258,36 @@ class Scheduler:
                 f"the settings no longer allow {job.analysis} (analyses, routes, allowed_analyses); allow it again, "
                 "then retry"
             )
+        if job.source_key and self._converter is None:
+            raise CannotStart(SWITCHED_OFF)
 
     def _check_header(self, job: Job) -> Job:
         """The job with its video's header, if S3 gives it out; of a converted copy it says nothing. Raises CannotStart
-        where it says that Rekognition can't read the video: otherwise the video would take a slot to fail."""
+        where it says that Rekognition can't read the video, and it isn't converted: otherwise the video would take a
+        slot to fail."""
         if job.source_key:
             return job
         if job.header is None and (header := self._videos.header(job)):
             job = replace(job, header=header)
             if header.container:
                 self._jobs.note_header(job, header)
-        if job.header and job.header.trouble:
+        if job.header and job.header.trouble and not (self._converter and job.header.convertible):
             raise CannotStart(job.header.trouble)
         return job
+
+    def _needs_a_copy(self, job: Job) -> str:
+        """Why a job has to wait for a converted copy; empty if it hasn't to."""
+        if self._converter is None:
+            return ""
+        if job.source_key:
+            return "" if self._converter.copy_is_there(job.source_key) else "its converted copy has expired"
+        return job.header.trouble if job.header else ""
+
+    def _convert(self, job: Job, reason: str) -> None:
+        converting = self._jobs.convert(job, reason)
+        if converting and self._converter:
+            logger.info("to be converted", extra={"reason": reason})
+            self._converter.begin_now(converting)
 
     def _start_newest_version(self, job: Job, refused: CannotStart, faults: Faults) -> bool:
         """The version that was to be analysed is gone or archived; the same content may be there under a newer one."""

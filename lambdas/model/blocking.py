@@ -25,6 +25,7 @@ from lambdas.model.clock import iso
 
 VIDEOS = "videos"  # the scope of a fault that concerns every analysis
 RESULTS = "results"  # the scope that is blocked while results wait to be collected
+CONVERSION = "conversion"  # the scope of a fault that concerns every conversion, and no Start
 
 VIDEOS_IN_A_ROW = 3  # different videos until a scope is blocked
 MOST_IN_A_ROW = 192  # the list of suspects is part of one item of 400 KB

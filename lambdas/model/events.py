@@ -45,11 +45,14 @@ class NotOurs:
 SEQUENCER_WIDTH = 32
 BACKFILLED = "ObjectCreated:Backfill"  # the name of the event that the command backfill sends
 
-Trigger = Literal["tick", "completion", "uploads"]
+Trigger = Literal["tick", "completion", "uploads", "conversion"]
 
 
 def trigger_of(event: Mapping[str, Any]) -> Trigger:
-    """The source of an invocation of the starting function: EventBridge's schedule, SNS, or the uploads queue."""
+    """The source of an invocation of the starting function: EventBridge's schedule, SNS, the uploads queue, or
+    MediaConvert's event."""
+    if event.get("source") == "aws.mediaconvert":
+        return "conversion"
     records = event.get("Records")
     if not records:
         return "tick"
@@ -148,6 +151,18 @@ def notifications_in(event: Mapping[str, Any]) -> Iterator[Finished | NotOurs]:
     """
     for record in event["Records"]:
         yield _notification(_json(record["Sns"]["Message"]))
+
+
+def conversion_in(event: Mapping[str, Any]) -> str:
+    """MediaConvert's id of the conversion that an event of it is about.
+
+    Raises:
+        MalformedEvent: it names none.
+    """
+    try:
+        return str(event["detail"]["jobId"])
+    except (KeyError, TypeError) as error:
+        raise MalformedEvent(f"an event of MediaConvert without jobId: {json.dumps(event)[:500]}") from error
 
 
 def _notification(message: Mapping[str, Any]) -> Finished | NotOurs:

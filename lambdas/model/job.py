@@ -13,7 +13,7 @@ leaves a trace: RUNNING without ``rekognition_job_id``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from lambdas.model import analyses
@@ -128,6 +128,11 @@ def new_job(
         priority=priority,
         share=share,
     )
+
+
+def to_be_converted(job: Job, reason: str, now: float) -> Job:
+    """A new job that waits for a converted copy, and keeps its position in the backlog."""
+    return replace(job, state="CONVERTING", conversions=1, due_at=iso(now), reason=reason)
 
 
 def position(seconds: float, job_id: str) -> str:

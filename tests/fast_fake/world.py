@@ -10,6 +10,7 @@ from unittest.mock import patch
 from rekognition_local import Faults, RekognitionVideo, S3Objects, Simulated
 from tests.fake_aws import ENVIRONMENT, REGION, VirtualClock, World, forget_parts
 from tests.fast_fake.dynamodb import Table
+from tests.fast_fake.mediaconvert import MediaConvert
 from tests.fast_fake.messages import SentMessages, bus
 from tests.fast_fake.rekognition import RekognitionClient
 from tests.fast_fake.s3 import Buckets
@@ -70,11 +71,21 @@ def standin_world(
         faults=faults or Faults.off(),
         clock=clock.now,
     )
+    mediaconvert = MediaConvert(buckets.client(), clock.now)
     here = StandInWorld(
-        clock, rekognition, buckets.client(), table.client(), queue.client(), table=table, buckets=buckets, queue=queue
+        *(clock, rekognition, buckets.client(), table.client(), queue.client(), mediaconvert),
+        table=table,
+        buckets=buckets,
+        queue=queue,
     )
     rekognition.publish = here.notifications.append
-    made = {"dynamodb": table.client(), "s3": buckets.client(), "sqs": queue.client(), "events": bus(here.take_events)}
+    made = {
+        "dynamodb": table.client(),
+        "s3": buckets.client(),
+        "sqs": queue.client(),
+        "events": bus(here.take_events),
+        "mediaconvert": mediaconvert.client(),
+    }
     clients: dict[Any, Any] = {name: wrap(name, client) for name, client in made.items()}
     config: Any
     for config in (wiring.ONE_ATTEMPT, wiring.PATIENT):

@@ -52,6 +52,7 @@ JOB: Any = SimpleNamespace(
     bucket="videos",
     key="x.mp4",
     version_id=None,
+    source_key=None,
     token="t" * 64,
     analysis="face-detection",
     parameters={"FaceAttributes": "ALL"},
@@ -92,7 +93,8 @@ def refusal(code: str, **said: str) -> ClientError:
 
 
 def rekognition(starter: Any = None, reader: Any = None) -> Rekognition:
-    return Rekognition(starter or Client(), reader or Client(), topic_arn="the topic", role_arn="the role")
+    told = {"topic_arn": "the topic", "role_arn": "the role", "results_bucket": "results"}
+    return Rekognition(starter or Client(), reader or Client(), **told)
 
 
 def page(answer: Any, **changes: Any) -> Any:
@@ -125,6 +127,15 @@ class TestStart:
         rekognition(starter).start(SimpleNamespace(**{**vars(JOB), "version_id": "v1"}))
 
         assert starter.asked[0][1]["Video"] == {"S3Object": {"Bucket": "videos", "Name": "x.mp4", "Version": "v1"}}
+
+    def test_names_the_converted_copy_in_place_of_the_video(self) -> None:
+        starter = Client({"JobId": "r"})
+
+        rekognition(starter).start(
+            SimpleNamespace(**{**vars(JOB), "version_id": "v1", "source_key": "converted/1.mp4"})
+        )
+
+        assert starter.asked[0][1]["Video"] == {"S3Object": {"Bucket": "results", "Name": "converted/1.mp4"}}
 
     def test_gives_only_what_the_call_takes(self) -> None:
         starter = Client({"JobId": "r"})

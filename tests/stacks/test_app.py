@@ -56,6 +56,7 @@ def test_so_with_every_setting_turned_the_other_way(synth) -> None:
     done, out = synth(
         *("-c", "stack_name=Second", "-c", "videos_bucket=our-videos", "-c", "retain_data=false"),
         *("-c", "customer_managed_key=true", "-c", "uploads_from=eventbridge"),
+        *("-c", "convert=mediaconvert"),
         *("-c", "videos_key_arn=arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"),
     )
 

@@ -12,7 +12,8 @@ from lambdas.aws.videos import Videos
 from lambdas.model.analyses import CATALOGUE
 from lambdas.model.errors import ServiceTrouble
 from rekognition_local import Simulated
-from tests.fake_aws import World, world
+from tests.fake_aws import CONVERT, World, world
+from tests.lambdas.test_conversion import phone
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 
@@ -97,12 +98,55 @@ COLLECTS = BOTH | {
 }
 
 
+# Where the setting convert is on.
+QUEUE = "arn::mediaconvert:::queues/Default"
+CONVERTS = {
+    *((QUEUE, f"mediaconvert:{operation}") for operation in ("CreateJob", "ListJobs")),
+    ("arn::mediaconvert:::jobs/*", "mediaconvert:GetJob"),
+    ("Converter", "iam:PassRole"),
+    ("Results/converted/*", "s3:GetObject"),
+    ("Results", "s3:ListBucket"),
+    ("Jobs/index/ByVideo", "dynamodb:Query"),
+}
+
+
 def test_the_starting_function_may_do_exactly_this(template: Template) -> None:
     assert granted(template, "StartAnalysis") - BY_LAMBDA == STARTS
 
 
 def test_the_collecting_function_may_do_exactly_this(template: Template) -> None:
     assert granted(template, "CollectResults") - BY_LAMBDA == COLLECTS
+
+
+def test_where_videos_are_converted_the_starting_function_may_do_this_as_well(
+    with_settings: Callable[..., Template],
+) -> None:
+    template = with_settings(convert="mediaconvert")
+
+    assert granted(template, "StartAnalysis") - BY_LAMBDA == STARTS | CONVERTS
+    assert granted(template, "CollectResults") - BY_LAMBDA == COLLECTS
+
+
+def test_mediaconvert_reads_videos_and_writes_copies_for_this_accounts_queue_and_nothing_else(
+    with_settings: Callable[..., Template],
+) -> None:
+    template = with_settings(convert="mediaconvert", videos_bucket="our-videos", videos_key_arn=KEY)
+
+    assert granted(template, "Converter") == {
+        ("arn::s3:::our-videos/*", "s3:GetObject"),
+        ("Results/converted/*", "s3:PutObject"),
+        (KEY, "kms:Decrypt"),
+        (KEY, "kms:GenerateDataKey"),
+    }
+    roles = template.find_resources("AWS::IAM::Role")
+    [trust] = [
+        role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        for name, role in roles.items()
+        if name.startswith("Converter")
+    ]
+    assert trust[0]["Principal"] == {"Service": "mediaconvert.amazonaws.com"}
+    assert trust[0]["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert readable(trust[0]["Condition"]["ArnLike"]["aws:SourceArn"]) == QUEUE
 
 
 def test_results_are_collected_of_analyses_that_are_no_longer_in_use(with_settings: Callable[..., Template]) -> None:
@@ -148,6 +192,8 @@ class Recorded:
         clients = [wiring.client(service) for service in ("s3", "dynamodb", "sqs", "events")]
         clients.append(wiring.client("s3", wiring.QUICK))
         clients += [wiring.client("rekognition", config) for config in (wiring.ONE_ATTEMPT, wiring.PATIENT)]
+        if wiring.settings().converter_role_arn:
+            clients.append(wiring.client("mediaconvert", wiring.IMPATIENT))
         self._function: str | None = None
         for client in clients:
             client.meta.events.register("provide-client-params.*", self._note)
@@ -201,12 +247,17 @@ def _needs(service: str, operation: str, params: dict[str, Any]) -> Iterator[tup
         yield "Finished", f"sqs:{operation.removesuffix('Batch')}"
     elif service == "events":
         yield BUS, f"events:{operation}"
+    elif service == "mediaconvert":
+        yield QUEUE if operation != "GetJob" else "arn::mediaconvert:::jobs/*", f"mediaconvert:{operation}"
+        if operation == "CreateJob":
+            yield "Converter", "iam:PassRole"
     else:
         yield "*", f"rekognition:{operation}"
         if operation.startswith("Start"):
             yield "Publisher", "iam:PassRole"
-            version = "Version" if params["Video"]["S3Object"].get("Version") else ""
-            yield "Videos/*", f"s3:GetObject{version}"
+            video = params["Video"]["S3Object"]
+            version = "Version" if video.get("Version") else ""
+            yield ("Videos/*" if video["Bucket"] == "videos" else "Results/converted/*"), f"s3:GetObject{version}"
 
 
 ALL = {
@@ -288,6 +339,18 @@ def _long_jobs(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[str, str]
         return recorded.calls
 
 
+@pytest.fixture(scope="module")
+def calls_of_converting() -> Iterator[set[tuple[str, str]]]:
+    """What the starting function calls in the life of a converted video, with a crash in it."""
+    with pytest.MonkeyPatch.context() as monkeypatch, world(**CONVERT) as here:
+        recorded = Recorded(here, monkeypatch)
+        here.mediaconvert.refuse("CreateJob", "InternalServerErrorException")
+        here.drop("phone.mov", phone())
+        here.settle()
+        assert here.job("phone.mov")["state"] == "SUCCEEDED"
+        yield recorded.calls["StartAnalysis"]
+
+
 SEARCH = {("*", "rekognition:StartFaceSearch")}  # of named collections only, and not by default: see test_template.py
 
 
@@ -299,3 +362,10 @@ def test_every_call_that_the_handlers_make_is_granted(calls: dict[str, set[tuple
 def test_every_grant_is_of_a_call_that_the_handlers_make(calls: dict[str, set[tuple[str, str]]]) -> None:
     assert calls["StartAnalysis"] >= STARTS
     assert calls["CollectResults"] >= COLLECTS
+
+
+def test_every_call_of_converting_is_granted_and_every_grant_is_of_such_a_call(
+    calls_of_converting: set[tuple[str, str]],
+) -> None:
+    assert calls_of_converting <= STARTS | CONVERTS
+    assert calls_of_converting >= CONVERTS

@@ -53,6 +53,7 @@ def test_cdks_own_context_is_not_ours() -> None:
         ({"videos_bucket": "b-1", "videos_key_arn": MULTI_REGION_KEY}, "videos_key_arn", MULTI_REGION_KEY),
         ({"uploads_from": "eventbridge"}, "uploads_from", "eventbridge"),
         ({"customer_managed_key": "true"}, "customer_managed_key", True),
+        ({"convert": "mediaconvert"}, "convert", "mediaconvert"),
     ],
 )
 def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, value: Any) -> None:
@@ -101,6 +102,7 @@ def test_text_and_json_are_both_understood(given: dict[str, Any], field: str, va
         ({"routes": [{"prefix": f"{n}/", "analyses": {}} for n in range(99)]}, "3000 have room"),
         ({"upload_choice": "yes"}, "upload_choice is 'yes'; it takes metadata or tags or both or none"),
         ({"allowed_analyses": "faces"}, "allowed_analyses[0] is 'faces'; it takes names of face-detection, label-"),
+        ({"convert": "yes"}, "convert is 'yes'; it takes off or mediaconvert"),
         ({"allowed_analyses": []}, "allowed_analyses is []; it takes names of"),
         ({"query_scan_limit_gb": 0}, "query_scan_limit_gb is 0; it takes a whole number, 1 or more"),
     ],
@@ -130,6 +132,7 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
         "videos_key_arn": '""',
         "uploads_from": "notifications",
         "video_extensions": '[".mp4", ".mov"]',
+        "convert": "off",
         "analyses": '{"face-detection": {"FaceAttributes": "DEFAULT"}}',
         "routes": "[]",
         "upload_choice": "both",

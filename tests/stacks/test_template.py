@@ -567,3 +567,44 @@ def test_as_many_collectors_run_at_a_time_as_the_bench_has_found_to_do(template:
     }
 
     assert at_a_time == {burst.COLLECTORS}
+
+
+def test_nothing_of_mediaconvert_is_there_where_videos_are_not_converted(template: Template) -> None:
+    assert "mediaconvert" not in json.dumps(template.to_json()).lower()
+    assert "CONVERTER" not in json.dumps(template.to_json())
+
+
+def test_where_videos_are_converted_both_functions_know_it_and_so_does_the_command_line(
+    with_settings: Callable[..., Template],
+) -> None:
+    template = with_settings(convert="mediaconvert")
+
+    for properties in functions(template).values():
+        assert properties["Environment"]["Variables"]["CONVERTER_ROLE_ARN"] == {
+            "Fn::GetAtt": ["ConverterADEF5D00", "Arn"]
+        }
+    assert template.to_json()["Outputs"]["Convert"]["Value"] == "mediaconvert"
+
+
+def test_the_starting_function_hears_of_the_end_of_this_stacks_conversions_alone(
+    with_settings: Callable[..., Template],
+) -> None:
+    rules = resources(with_settings(convert="mediaconvert"), "AWS::Events::Rule")
+
+    [rule] = [rule["Properties"] for rule in rules.values() if "EventPattern" in rule["Properties"]]
+    assert rule["EventPattern"]["source"] == ["aws.mediaconvert"]
+    assert rule["EventPattern"]["detail"] == {
+        "status": ["COMPLETE", "ERROR", "CANCELED"],
+        "userMetadata": {"rekognition-batch": [{"Ref": "Results25575328"}]},
+    }
+    assert rule["Targets"][0]["Arn"]["Fn::GetAtt"][0].startswith("StartAnalysis")
+
+
+def test_converted_copies_expire_whether_or_not_the_setting_is_still_on(template: Template) -> None:
+    [rules] = [
+        bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+        for name, bucket in resources(template, "AWS::S3::Bucket").items()
+        if name.startswith("Results")
+    ]
+
+    assert {"Id": "ConvertedCopies", "Prefix": "converted/", "ExpirationInDays": 14, "Status": "Enabled"} in rules
