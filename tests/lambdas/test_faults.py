@@ -17,15 +17,15 @@ THE_ACCOUNTS = AccountFault("videos", "AccessDenied", certain=True)
 
 
 class Watch(Office):
-    """The table, the enqueuer, and a bus that takes what is told of scopes, but for those in `unheard`."""
+    """The table, the enqueuer, and a bus that takes what is told, but for the events and the scopes in `unheard`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.told: list[tuple[str, dict[str, Any]]] = []
-        self.unheard: set[str] = set()
+        self.unheard: set[str | None] = set()
 
     def tell(self, what: str, **detail: Any) -> None:
-        if detail["scope"] in self.unheard:
+        if {what, detail.get("scope")} & self.unheard:
             raise EventRefused("not now")
         self.told.append((what, detail))
 

@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+from lambdas.logic.faults import Faults
 from lambdas.logic.scheduler import MOST_START_ERRORS, MOST_TOKENS, Scheduler
 from lambdas.model.blocking import Scope
+from lambdas.model.budget import Limits, Month
 from lambdas.model.clock import seconds_of
+from lambdas.model.conversion import SWITCHED_OFF
 from lambdas.model.errors import (
     AccountFault,
+    BudgetReached,
     CannotStart,
     Gone,
     NoFreeSlot,
@@ -37,16 +41,24 @@ class Yard(Watch):
         says: what Start answers for a key, one after the other; then it accepts.
         checked: what S3 says of a key, likewise.
         headers: what S3 gives out of a key's video.
+        copies: keys of converted copies that are there.
+        begun: jobs whose conversion was begun.
+        noted: months, and the percentage of their budget that was noted as announced.
         looked: the keys of which S3 was asked, and `versions` the versions.
         started: the keys for which Start was called.
     """
 
-    def __init__(self, *, most_running: int | None = None) -> None:
+    def __init__(
+        self, *, most_running: int | None = None, converts: bool = False, limits: Limits | None = None
+    ) -> None:
         super().__init__()
         self.says: dict[str, list[Exception]] = defaultdict(list)
         self.checked: dict[str, list[Exception]] = defaultdict(list)
         self.started: list[str] = []
         self.headers: dict[str, VideoHeader] = {}
+        self.copies: set[str] = set()
+        self.begun: list[Job] = []
+        self.noted: list[tuple[str, int]] = []
         self.looked: list[str] = []
         self.versions: list[str | None] = []
         self.allowed = True
@@ -64,6 +76,8 @@ class Yard(Watch):
             chooser=self,
             videos_bucket="videos",
             most_running=most_running,
+            converter=self if converts else None,
+            limits=limits,
         )
 
     def line_up(self, *keys: str, analysis: str = "face-detection") -> list[Job]:
@@ -103,6 +117,12 @@ class Yard(Watch):
 
     def allows(self, analysis: str, parameters: Mapping[str, Any]) -> bool:
         return self.allowed
+
+    def copy_is_there(self, source_key: str) -> bool:
+        return source_key in self.copies
+
+    def begin_now(self, job: Job) -> None:
+        self.begun.append(job)
 
     def poll_silent_jobs(self, enough_time: Callable[[], bool]) -> int:
         self.polls.append(enough_time())
@@ -454,14 +474,260 @@ class TestAHeader:
 
         assert (yard.get(job).state, yard.get(job).header) == ("RUNNING", None)
 
-    def test_of_a_video_that_has_a_converted_copy_says_nothing(self, yard: Yard) -> None:
+
+class TestAConvertedCopy:
+    BAD = TestAHeader.BAD
+
+    def copied(self, yard: Yard) -> Job:
+        """A waiting job whose video was converted."""
         [job] = yard.line_up("a")
         yard.jobs._update(job.job_id, {"source_key": "converted/a.mp4"})
+        yard.copies = {"converted/a.mp4"}
+        yard.headers["a"] = self.BAD
+        return job
+
+    def test_is_started_whatever_the_header_of_the_original_says(self) -> None:
+        yard = Yard(converts=True)
+        job = self.copied(yard)
+
+        yard.fill()
+
+        assert (yard.get(job).state, yard.headers_read, yard.begun) == ("RUNNING", 0, [])
+
+    def test_that_has_expired_is_made_again_and_takes_no_slot(self) -> None:
+        yard = Yard(converts=True, most_running=1)
+        job = self.copied(yard)
+        yard.line_up("b")
+        yard.copies.clear()
+
+        yard.fill()
+
+        assert (yard.get(job).state, yard.get(job).reason) == ("CONVERTING", "its converted copy has expired")
+        assert ([it.key for it in yard.begun], yard.started) == (["a"], ["b"])
+
+    def test_is_not_started_where_the_settings_convert_nothing_any_more(self, yard: Yard) -> None:
+        job = self.copied(yard)
+
+        yard.fill()
+
+        assert (yard.get(job).state, yard.get(job).reason, yard.started) == ("REJECTED", SWITCHED_OFF, [])
+
+    def test_is_made_of_a_video_that_rekognition_can_not_read(self) -> None:
+        yard = Yard(converts=True)
+        [job, _] = yard.line_up("a", "b")
         yard.headers["a"] = self.BAD
 
         yard.fill()
 
-        assert (yard.get(job).state, yard.headers_read) == ("RUNNING", 0)
+        assert (yard.get(job).state, yard.get(job).reason) == ("CONVERTING", self.BAD.trouble)
+        assert [(it.key, it.state) for it in yard.begun] == [("a", "CONVERTING")]
+        assert yard.started == ["b"]
+
+    def test_is_not_made_where_it_would_be_refused_too(self) -> None:
+        yard = Yard(converts=True)
+        [job] = yard.line_up("a")
+        yard.headers["a"] = VideoHeader("mp4", video=False)
+
+        yard.fill()
+
+        assert (yard.get(job).state, yard.begun) == ("REJECTED", [])
+
+    def test_is_not_made_of_a_video_that_rekognition_can_read_or_that_is_unknown(self) -> None:
+        yard = Yard(converts=True)
+        yard.line_up("a", "b")
+        yard.headers["a"] = TestAHeader.GOOD
+
+        yard.fill(2)
+
+        assert (yard.states(), yard.begun) == ("RR", [])
+
+    def test_is_not_begun_of_a_job_that_moved_on(self) -> None:
+        yard = Yard(converts=True)
+        yard.line_up("a")
+        yard.headers["a"] = self.BAD
+        patched: Any = yard.jobs
+        patched.convert = lambda *_: None
+
+        yard.fill()
+
+        assert (yard.begun, yard.started) == ([], [])
+
+    def test_that_is_done_puts_its_jobs_back_and_as_many_are_started(self) -> None:
+        yard = Yard(converts=True)
+        patched: Any = yard.scheduler._conversions
+        patched.ended = lambda conversion_id, faults: len(yard.line_up("a", "b")) if conversion_id == "1" else 0
+        yard.line_up("c")
+
+        yard.scheduler.fill_after_conversion("1", lambda: True)
+
+        assert len(yard.started) == 2
+
+    @pytest.mark.parametrize("paused", [True, False])
+    def test_that_a_tick_finds_done_is_started_in_this_tick(self, paused: bool) -> None:
+        yard = Yard(converts=True)
+        yard.jobs.pause(paused)
+        asked = []
+
+        def advance(faults: Faults, enough_time: Callable[[], bool], *, paused: bool) -> int:
+            asked.append((enough_time(), paused))
+            return len(yard.line_up("a", "b")) - 1
+
+        patched: Any = yard.scheduler._conversions
+        patched.advance = advance
+        yard.tick()
+
+        assert asked == [(True, paused)]
+        assert yard.started == ([] if paused else ["a"])
+
+
+class TestABudget:
+    LIMITS = Limits(usd=200.0)
+
+    def yard(self, *, charged: float, told: int = 0, **more: Any) -> Yard:
+        """A yard in whose month so many dollars are charged, of 200."""
+        yard = Yard(limits=self.LIMITS)
+        self.charge(yard, charged, told, **more)
+        return yard
+
+    def charge(self, yard: Yard, charged: float, told: int = 0, **more: Any) -> None:
+        patched: Any = yard.jobs
+        patched.month = lambda month: Month(committed_usd=charged, committed_minutes=7.04, told=told, **more)
+        patched.note_told = lambda month, percent: yard.noted.append((month, percent))
+
+    def reached(self, yard: Yard) -> list[int]:
+        return [event["percent"] for what, event in yard.told if what == "Budget Reached"]
+
+    def test_that_is_used_up_blocks_starting_with_its_reason(self) -> None:
+        yard = self.yard(charged=201.0)
+        yard.line_up("a", "b")
+        patched: Any = yard.jobs
+        patched.claim = self.refusing
+
+        yard.fill(2)
+
+        assert yard.faults().blocked == {"budget"}
+        assert yard.scopes()["budget"].reason == "this month's budget of $200.00 is used up ($201.00 charged)"
+        assert [(what, event["scope"]) for what, event in yard.told] == [("Starting Blocked", "budget")]
+
+    def test_that_is_used_up_ends_a_probe_too(self) -> None:
+        yard = self.yard(charged=201.0)
+        yard.line_up("a")
+        yard.know(videos=Scope().block("no", yard.clock.now()))
+        patched: Any = yard.jobs
+        patched.claim = self.refusing
+
+        yard.tick()
+
+        assert yard.faults().blocked == {"videos", "budget"}
+
+    def test_of_which_something_was_given_back_in_this_moment_blocks_nothing(self) -> None:
+        yard = self.yard(charged=199.0)
+        yard.line_up("a")
+        patched: Any = yard.jobs
+        patched.claim = self.refusing
+
+        yard.fill()
+
+        assert yard.faults().blocked == set()
+
+    @staticmethod
+    def refusing(*_: Any) -> Any:
+        raise BudgetReached("2027-01")
+
+    def test_stays_blocked_while_it_is_used_up_and_nothing_is_claimed(self) -> None:
+        yard = self.yard(charged=200.0)
+        yard.line_up("a")
+        yard.know(budget=Scope().block("used up", yard.clock.now()))
+        patched: Any = yard.jobs
+        patched.claim = lambda *_: 1 / 0
+
+        yard.tick()
+
+        assert yard.faults().blocked == {"budget"}
+
+    @pytest.mark.parametrize(("charged", "more"), [(199.0, {}), (300.0, {"over_budget": True})])
+    def test_is_open_again_once_some_is_left_or_the_operator_says_so(self, charged: float, more: Any) -> None:
+        yard = self.yard(charged=charged, **more)
+        yard.line_up("a")
+        yard.know(budget=Scope().block("used up", yard.clock.now()))
+
+        yard.tick()
+
+        assert (set(yard.faults().blocked), yard.started) == (set(), ["a"])
+
+    def test_that_is_switched_off_blocks_nothing(self, yard: Yard) -> None:
+        yard.line_up("a")
+        yard.know(budget=Scope().block("used up", yard.clock.now()))
+
+        yard.tick()
+
+        assert (set(yard.faults().blocked), yard.started) == (set(), ["a"])
+
+    @pytest.mark.parametrize(
+        ("charged", "told", "percent"),
+        [
+            (99.9, 0, None),
+            (100.0, 0, 50),
+            (159.9, 50, None),
+            (160.0, 50, 80),
+            (200.0, 80, 100),
+            (240.0, 0, 100),
+            (240.0, 100, None),
+        ],
+    )
+    def test_is_announced_at_50_80_and_100_percent_once(self, charged: float, told: int, percent: int | None) -> None:
+        yard = self.yard(charged=charged, told=told)
+
+        yard.tick()
+
+        assert self.reached(yard) == ([] if percent is None else [percent])
+        assert yard.noted == ([] if percent is None else [("2027-01", percent)])
+
+    def test_is_announced_with_what_is_charged_and_what_is_allowed(self) -> None:
+        yard = self.yard(charged=100.004)
+
+        yard.tick()
+
+        assert yard.told == [
+            (
+                "Budget Reached",
+                {
+                    "month": "2027-01",
+                    "percent": 50,
+                    "charged_usd": 100.0,
+                    "charged_minutes": 7.0,
+                    "budget_usd": 200.0,
+                    "budget_minutes": None,
+                },
+            )
+        ]
+
+    def test_is_announced_by_the_next_tick_where_the_bus_refuses(self) -> None:
+        yard = self.yard(charged=100.0)
+        yard.unheard = {"Budget Reached"}
+        yard.tick()
+        assert yard.noted == []
+
+        yard.unheard = set()
+        yard.tick()
+
+        assert self.reached(yard) == [50]
+
+    @pytest.mark.parametrize(
+        ("charged", "noted"),
+        [
+            (199.0, []),  # some charges were given back: what was told stays told
+            (182.0, []),
+            (180.0, [("2027-01", 80)]),  # the budget was raised: the next step is told again
+            (90.0, [("2027-01", 0)]),
+        ],
+    )
+    def test_that_was_raised_is_announced_anew(self, charged: float, noted: list[tuple[str, int]]) -> None:
+        yard = self.yard(charged=charged, told=100)
+
+        yard.tick()
+
+        assert (yard.noted, self.reached(yard)) == (noted, [])
 
 
 class TestATokenTakenByAnotherStack:
