@@ -17,11 +17,12 @@ from cli.core.stack import PROGRAM, Target
 # name: (module, heading), so that --help and completion import nothing they don't show.
 COMMANDS = {
     "Videos in": {"upload": "ingest", "backfill": "ingest", "estimate": "ingest"},
-    "What happens": {"status": "status", "quota": "status", "open": "results"},
+    "What happens": {"status": "status", "quota": "status", "budget": "status", "open": "results"},
     "Results out": {"results": "results", "export": "results", "report": "results", "query": "results"},
     "Operating": {
         "doctor": "operate",
         "retry": "operate",
+        "prioritize": "operate",
         "redrive": "operate",
         "pause": "operate",
         "resume": "operate",

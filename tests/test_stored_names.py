@@ -43,7 +43,7 @@ MONTH = {
 OF_ANALYSES = {f"{sum_}_{name.replace('-', '_')}" for sum_ in ("usd", "minutes") for name in analyses.CATALOGUE}
 OF_A_PREFIX = {"job_id", "video", "registered_at", "spent_usd", "spent_minutes"}
 SHARES = {"marked", "used", "as_of", "turns"}
-CHARGE = {"month", "usd", "minutes", "spent", "line"}
+CHARGE = {"month", "usd", "minutes", "spent", "line", "turns"}
 SCOPE = {"reason", "since", "suspects", "videos", "tolerance", "succeeded_at", "told"}
 CHECKPOINT = {"rows", "document", "detections", "pages", "next_token", "remainders", "superseded"}
 METRICS = {
@@ -141,7 +141,7 @@ def test_the_record_of_shares_has_frozen_names() -> None:
 
 
 def test_a_charge_has_frozen_names() -> None:
-    whole = Charge("2026-11", Decimal("0.1"), Decimal("1.5"), True, "live#a/")
+    whole = Charge("2026-11", Decimal("0.1"), Decimal("1.5"), True, "live#a/", 3)
 
     assert set(json.loads(whole.as_text())) == CHARGE
     assert Charge.from_text(whole.as_text()) == whole

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 
 from cli.core.errors import NoCloud, NotThere, near
 from cli.core.table import Table
+from lambdas.model.budget import Limits
 from lambdas.model.clock import Clock
 from lambdas.model.routing import Route, Rules
+from lambdas.model.shares import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,16 +136,30 @@ class Stack:
         return Rules(
             analyses=json.loads(self.output("Analyses")),
             routes=[
-                Route(route["prefix"], route["analyses"]) for route in json.loads(self.outputs.get("Routes", "[]"))
+                Route(route["prefix"], route["analyses"], route.get("priority", LIVE))
+                for route in json.loads(self.outputs.get("Routes", "[]"))
             ],
             uploads=self.outputs.get("UploadChoice", "none"),
             allowed=() if allowed == "none" else tuple(allowed.split(",")),
+            share_by=self._shares["by"],
+            weights=self._shares["weights"],
         )
+
+    @property
+    def _shares(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.outputs.get("Shares", '{"by": "", "weights": {}}'))
+        return found
+
+    @property
+    def limits(self) -> Limits:
+        """The month's budget."""
+        found = json.loads(self.outputs.get("Budget", "{}"))
+        return Limits(found.get("usd", 0.0), found.get("minutes", 0.0))
 
     @cached_property
     def table(self) -> Table:
         """The jobs table."""
-        return Table(self.client("dynamodb"), self.output("JobsTable"), Clock())
+        return Table(self.client("dynamodb"), self.output("JobsTable"), Clock(), self.rules.weights)
 
     def keys(self, prefix: str = "", most: int | None = None) -> Iterator[str]:
         """Keys of the videos bucket."""

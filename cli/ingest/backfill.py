@@ -13,8 +13,9 @@ from cli.ingest.estimate import of_objects
 from lambdas.aws.queue import Queue
 from lambdas.model import prices
 from lambdas.model.clock import iso
-from lambdas.model.events import SEQUENCER_WIDTH
+from lambdas.model.events import BACKFILLED, SEQUENCER_WIDTH
 from lambdas.model.job import Job
+from lambdas.model.shares import BACKFILL, Priority
 
 UPLOADS_A_MESSAGE = 20  # a batch of ten messages is then a few seconds' work of the starting function
 SAMPLE = 200  # most headers to read for an estimate of many videos' minutes
@@ -77,21 +78,22 @@ def cost(stack: Stack, objects: Sequence[dict[str, Any]]) -> Cost:
     return Cost(minutes * scale, dollars * scale, known, refused)
 
 
-def announce(stack: Stack, objects: Iterable[dict[str, Any]]) -> None:
-    """Send announcements to the uploads queue, in the form of S3's."""
+def announce(stack: Stack, objects: Iterable[dict[str, Any]], priority: Priority = BACKFILL) -> None:
+    """Send announcements to the uploads queue, in the form of S3's, for jobs of a class."""
     queue = Queue(stack.client("sqs"), stack.output("UploadsQueue"))
     queue.send(
-        json.dumps({"Records": [_record(stack.videos, thing) for thing in batch]})
+        json.dumps({"Records": [_record(stack.videos, thing, priority) for thing in batch]})
         for batch in batched(objects, UPLOADS_A_MESSAGE)
     )
 
 
-def _record(bucket: str, thing: dict[str, Any]) -> dict[str, Any]:
+def _record(bucket: str, thing: dict[str, Any], priority: Priority) -> dict[str, Any]:
     return {
         "eventVersion": "2.1",
         "eventSource": "rekognition-batch:backfill",
         "eventTime": iso(thing["LastModified"].timestamp()),
-        "eventName": "ObjectCreated:Backfill",
+        "eventName": BACKFILLED,
+        "priority": priority,
         "s3": {
             "bucket": {"name": bucket},
             "object": {

@@ -29,12 +29,8 @@ def for_upload(stack: Stack, text: str) -> str:
     Raises:
         WrongUse: as `parsed`, or the stack does not let uploaders choose that.
     """
+    let_choose(stack)
     rules = stack.rules
-    if rules.uploads not in ("metadata", "both"):
-        raise WrongUse(
-            "This stack does not let uploaders choose by metadata (setting upload_choice).",
-            stack.target.deploy("-c", "upload_choice=both"),
-        )
     for name in parsed(text):
         if name not in rules.allowed:
             raise WrongUse(
@@ -44,6 +40,19 @@ def for_upload(stack: Stack, text: str) -> str:
     if not text.isascii():
         raise WrongUse(f"--analyses {text!r}: an object's metadata takes ASCII only.")
     return text.strip()
+
+
+def let_choose(stack: Stack) -> None:
+    """Check that uploaders may choose by metadata.
+
+    Raises:
+        WrongUse: they may not.
+    """
+    if stack.rules.uploads not in ("metadata", "both"):
+        raise WrongUse(
+            "This stack does not let uploaders choose by metadata (setting upload_choice).",
+            stack.target.deploy("-c", "upload_choice=both"),
+        )
 
 
 def of_stack(target: Target) -> Choice:

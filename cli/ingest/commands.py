@@ -13,6 +13,7 @@ from cli.core.errors import CliError, WrongUse
 from cli.core.options import with_stack, with_target
 from cli.core.stack import Stack, Target
 from cli.core.terminal import many
+from lambdas.model.shares import BACKFILL, PRIORITIES, Priority
 
 if TYPE_CHECKING:
     from cli.ingest.convert import Copy
@@ -27,6 +28,7 @@ MOST_SKIPPED = 10  # named one by one; the others are counted
 @click.option("--prefix", default="", metavar="FOLDER/", help="Prefix of every key.")
 @click.option("--analyses", metavar="CHOICE", help="Analyses of these videos, instead of the stack's own.")
 @click.option("--convert", is_flag=True, help="Convert what Rekognition can't read (HEVC, MKV, ...) first.")
+@click.option("--priority", type=click.Choice(PRIORITIES), help="Their class, instead of the stack's choice.")
 @click.option("--again", is_flag=True, help="Also upload what is already there.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be uploaded, and to where.")
 @with_stack
@@ -36,6 +38,7 @@ def upload(
     prefix: str,
     analyses: str | None,
     convert: bool,
+    priority: str | None,
     again: bool,
     dry_run: bool,
 ) -> int:
@@ -57,11 +60,13 @@ def upload(
       label-detection:MinConfidence=80
       segment-detection:SegmentTypes=SHOT+TECHNICAL_CUE
     """
-    from cli.ingest.choices import for_upload
+    from cli.ingest.choices import for_upload, let_choose
     from cli.ingest.convert import copy_is_there, plan_copies
     from cli.ingest.upload import CONVERTIBLE, is_there, plan
 
     choice = for_upload(stack, analyses) if analyses else None
+    if priority:
+        let_choose(stack)
     items, skipped = plan(paths, prefix, stack.extensions, CONVERTIBLE if convert else ())
     planned = plan_copies(items, stack, convert=convert)
     skipped += planned.skipped
@@ -82,7 +87,8 @@ def upload(
             terminal.line(copy.item.path, f"s3://{stack.videos}/{copy.item.key}", f"converted from {copy.was}")
         terminal.info(f"{many(sent, 'video')} would be uploaded, {found - sent} are there already.")
         return 0
-    metadata = {"analyses": choice} if choice else {}
+    asked = {"analyses": choice, "priority": priority}
+    metadata = {name: text for name, text in asked.items() if text}
     failed = _send(stack, new, metadata)
     failed += sum(_send_copy(stack, copy, metadata) for copy in copies)
     there = f", {found - sent} were there already" if found > sent else ""
@@ -131,19 +137,24 @@ def _send_copy(stack: Stack, copy: "Copy", metadata: dict[str, str]) -> int:
 
 @click.command(short_help="Analyse videos that are already in the bucket.")
 @click.option("--prefix", default="", metavar="FOLDER/", help="Only keys with this prefix.")
+@click.option(
+    "--priority", type=click.Choice(PRIORITIES), default=BACKFILL, help="Their class (default: backfill, after live)."
+)
 @click.option("--dry-run", is_flag=True, help="Only show how many videos, minutes and dollars.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: as JSON, with the keys.")
 @with_stack
-def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+def backfill(stack: Stack, prefix: str, priority: Priority, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Analyse the videos in the bucket that have no job, from before the stack or from a time when it was broken.
 
     \b
     rekognition-batch backfill --dry-run
     rekognition-batch backfill --prefix 2019/ --yes
 
-    They wait in line like any upload. Videos that have a job are left out, however the job ended (see retry). The price
-    is for the stack's own analyses; analyses that an uploader chose in an object's metadata are done as well.
+    They wait behind new uploads, unless --priority says live.
+
+    Videos that have a job are left out, however the job ended (see retry). The price is for the stack's own analyses;
+    analyses that an uploader chose in an object's metadata are done as well.
     """
     from cli.ingest.backfill import announce, cost as cost_of, missing
 
@@ -164,7 +175,7 @@ def backfill(stack: Stack, prefix: str, dry_run: bool, yes: bool, as_json: bool)
             terminal.line(thing["Key"])
         return
     terminal.confirm(f"Analyse {'it' if len(found) == 1 else 'them'}?", yes=yes)
-    announce(stack, found)
+    announce(stack, found, priority)
     terminal.info(f"{many(len(found), 'video')} announced: {stack.target.command('status', '--watch')}")
 
 

@@ -1,5 +1,6 @@
-"""The commands under "Operating": pause, resume, retry, redrive, delete, doctor, completion."""
+"""The commands under "Operating": pause, resume, retry, prioritize, redrive, delete, doctor, completion."""
 
+import time
 from dataclasses import asdict
 from itertools import chain
 
@@ -12,7 +13,12 @@ from cli.core.options import video_argument, with_stack, with_target
 from cli.core.stack import PROGRAM, Stack, Target
 from cli.core.terminal import many
 from cli.operate import dead_letters
+from cli.operate.prioritize import waiting_of
 from cli.operate.retry import ended_badly, hopeless
+from lambdas.model.budget import month_of
+from lambdas.model.shares import LIVE, PRIORITIES, Priority
+
+MOST_NAMED = 20  # jobs named one by one; the others are counted
 
 
 @click.command(short_help="Stop starting jobs; uploads are accepted and wait.")
@@ -30,13 +36,21 @@ def pause(stack: Stack) -> None:
 
 
 @click.command(short_help="Start jobs again.")
+@click.option("--over-budget", is_flag=True, help="Let this month exceed its budget.")
 @with_stack
-def resume(stack: Stack) -> None:
-    """Start jobs again, after a pause. The first ones start within a minute.
+def resume(stack: Stack, over_budget: bool) -> None:
+    """Start jobs again: after a pause, or although this month's budget is used up. The first start within a minute.
 
     \b
     rekognition-batch resume
+    rekognition-batch resume --over-budget
     """
+    if over_budget:
+        if not stack.limits:
+            raise WrongUse("This stack has no budget.", stack.target.deploy("-c", "monthly_budget_usd=100"))
+        month = month_of(time.time())
+        stack.table.let_over_budget(month, True)
+        terminal.info(f"{month} may exceed its budget; the next month may not.")
     stack.table.pause(False)
     waiting = sum(1 for _ in stack.table.in_state("WAITING"))
     terminal.info(f"Starting resumes within a minute. {many(waiting, 'job')} in line.")
@@ -71,6 +85,35 @@ def retry(stack: Stack, video: str | None, failed: bool, dry_run: bool) -> int:
     elif tried and not dry_run:
         terminal.info(f"{many(tried, 'job')} in line again; the first one starts within a minute.")
     return 1 if left else 0
+
+
+@click.command(short_help="Let waiting jobs start sooner, or later.")
+@click.argument("videos", metavar="VIDEO|PREFIX/")
+@click.option("--to", "priority", type=click.Choice(PRIORITIES), default=LIVE, help="The class (default: live).")
+@click.option("--dry-run", is_flag=True, help="Only show which.")
+@with_stack
+def prioritize(stack: Stack, videos: str, priority: Priority, dry_run: bool) -> int:
+    """Move the waiting jobs of VIDEO, or of all keys under PREFIX/, to the class live, which starts before backfill.
+
+    \b
+    rekognition-batch prioritize urgent.mp4
+    rekognition-batch prioritize archive/2019/ --to backfill
+
+    Jobs that run, or are over, stay as they are.
+    """
+    prefix = videos.endswith("/")
+    key = videos if prefix else stack.key(videos)
+    found = [job for job in waiting_of(stack, key, prefix) if job.priority != priority]
+    moved = [job for job in found if dry_run or stack.table.prioritize(job, priority)]
+    for job in moved[:MOST_NAMED]:
+        terminal.line(job.analysis, job.key, f"{'would be' if dry_run else 'is'} {priority}")
+    if len(moved) > MOST_NAMED:
+        terminal.info(f"And {len(moved) - MOST_NAMED:,} more.")
+    if not found:
+        terminal.info(f"Nothing to move: no job {'under' if prefix else 'of'} {key} waits in another class.")
+    elif not dry_run:
+        terminal.info(f"{many(len(moved), 'job')} moved to {priority}.")
+    return 1 if len(moved) < len(found) else 0
 
 
 @click.command(short_help="Look at dead letters, and send them back to their queues.")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lambdas.model.blocking import RESULTS, VIDEOS, scopes_in
+from lambdas.model.budget import BUDGET
 from lambdas.model.routing import UNKNOWN
 
 
@@ -16,7 +17,8 @@ class Block:
     """A scope of jobs that the scheduler does not start.
 
     Attributes:
-        scope: ``videos`` (all jobs), ``results`` (all jobs, as results are not being collected), or an analysis.
+        scope: ``videos`` (all jobs), ``results`` (all jobs, as results are not being collected), ``budget`` (all jobs,
+            as the month's budget is used up), or an analysis.
         since: ISO time.
         reason: AWS's words, or the scheduler's.
     """
@@ -27,7 +29,7 @@ class Block:
 
     def meets(self, analysis: str) -> bool:
         """Whether the scheduler holds jobs of that analysis."""
-        return self.scope in (VIDEOS, RESULTS, analysis)
+        return self.scope in (VIDEOS, RESULTS, BUDGET, analysis)
 
     @property
     def sentence(self) -> str:
@@ -38,6 +40,11 @@ class Block:
             return (
                 f"Starting is held {since} because results are not being collected: {reason}. Rekognition "
                 "keeps results for 7 days; later they would have to be bought again."
+            )
+        if self.scope == BUDGET:
+            return (
+                f"Starting is held {since}: {reason}. It goes on when the month turns (UTC) or the budget is raised; "
+                "or now, with resume --over-budget. No job is lost."
             )
         what = "Starting" if self.scope == VIDEOS else f"Starting {self.scope}"
         if self.scope == UNKNOWN:
@@ -60,4 +67,4 @@ def blocks(scheduler: Mapping[str, Any]) -> list[Block]:
         for name, scope in scopes_in(scheduler).items()
         if scope.since
     ]
-    return sorted(found, key=lambda one: (one.scope not in (VIDEOS, RESULTS), one.scope))
+    return sorted(found, key=lambda one: (one.scope not in (VIDEOS, RESULTS, BUDGET), one.scope))

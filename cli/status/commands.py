@@ -1,5 +1,6 @@
-"""The commands under "What happens": status, quota."""
+"""The commands under "What happens": status, quota, budget."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -9,6 +10,7 @@ import click
 from rich.console import Group
 from rich.live import Live
 from rich.padding import Padding
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +21,7 @@ from cli.core.stack import Stack
 from cli.core.terminal import many, span
 from cli.operate.dead_letters import depths
 from cli.status.blocked import Block
+from cli.status.budget import read as read_budget
 from cli.status.overview import JobStatus, Overview, overview, when
 from cli.status.quota import CONCURRENT_JOBS, Quota, read_quota
 from lambdas.model import prices
@@ -26,6 +29,7 @@ from lambdas.model import prices
 STATES = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
 HEADINGS = ("video", "analysis", "state", "for", "what")
 LOOK_AGAIN = 2.0  # seconds, with --watch
+BAR = 40  # characters
 MOST_SHOWN = 200  # jobs in a terminal; --json and pipes get all
 
 
@@ -281,3 +285,35 @@ def _why_in_line(found: Quota) -> str:
     if found.paused:
         return "paused"
     return "blocked" if found.blocked else "WAITING jobs"
+
+
+@click.command(short_help="What this month's analyses cost, and what is left.")
+@click.option("--by", type=click.Choice(["analysis", "prefix"]), default="analysis", help="What the sums are split by.")
+@click.option("--month", metavar="YYYY-MM", help="Another month than this one (UTC).")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@with_stack
+def budget(stack: Stack, by: str, month: str | None, as_json: bool) -> None:
+    """Show what this month's analyses cost: spent, reserved by jobs at work, left of the budget, and what the jobs in
+    line will cost.
+
+    \b
+    rekognition-batch budget
+    rekognition-batch budget --by prefix --month 2026-10
+
+    These are list prices of what this stack started. The settings monthly_budget_usd and monthly_minutes cap them.
+    """
+    if month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+        raise WrongUse(f"--month {month!r} is no month.", "it takes a year and a month, such as 2026-10")
+    found = read_budget(stack, by, time.time(), month)
+    if as_json:
+        terminal.data(found.as_json)
+        return
+    terminal.print_table((found.month, "dollars", "minutes"), found.rows)
+    if found.limits and terminal.stdout().is_terminal:
+        terminal.stdout().print(ProgressBar(total=100, completed=min(100.0, found.percent), width=BAR))
+    if found.by:
+        terminal.print_table(
+            (f"spent by {by}", "dollars", "minutes"), [(name, *one.cells) for name, one in found.by.items()]
+        )
+    for sentence in found.sentences(stack.target):
+        terminal.info(sentence)

@@ -212,7 +212,7 @@ class Jobs(SchedulerRecord):
         started = terms.shares.started(job.line, minutes, now)
         shares_too = started != terms.shares
         if shares_too:
-            charge = replace(charge, line=job.line)
+            charge = replace(charge, line=job.line, turns=terms.shares.turns)
         claimed["charge"] = charge
         writes = [
             Write(job_id, claimed, when=when, values={"waiting": "WAITING", **seen}),
@@ -576,8 +576,9 @@ class Jobs(SchedulerRecord):
             return self._write_all([over])[0]
         while True:
             writes = [over, self._giving_back(charge)]
-            if charge.line is not None and (known := self.shares()):
-                less = known.given_back(charge.line, float(charge.minutes), self._clock.now())
+            if charge.line is not None:
+                known = self.shares()
+                less = known.given_back(charge.line, float(charge.minutes), charge.turns, self._clock.now())
                 if less != known:
                     writes.append(self._shares_write(known, less))
             held = self._write_all(writes)

@@ -3,7 +3,7 @@
 None of them has a state, so the index ByState does not list them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +137,13 @@ class SchedulerRecord(Items):
             over_budget=bool(item.get("over_budget")),
             told=int(item.get("told", 0)),
         )
+
+    def by_prefix(self, month: str) -> Iterator[tuple[str, float, float]]:
+        """What was spent in a month under each first folder of the keys: prefix, dollars, minutes."""
+        for listed in self._query("ByVideo", "#video = :month", {":month": MONTH + month}):
+            item = self._get_item(listed["job_id"])
+            prefix = listed["job_id"].removeprefix(f"{MONTH}{month}#")
+            yield prefix, float(item.get("spent_usd", 0)), float(item.get("spent_minutes", 0))
 
     def let_over_budget(self, month: str, allowed: bool) -> None:
         """Let a month exceed its budget, or not any more."""

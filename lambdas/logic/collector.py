@@ -129,7 +129,7 @@ class Collector:
             page = self._patiently(partial(self._rekognition.page, job, rekognition_job_id), milliseconds_left)
         except JobForgotten as error:
             if job.rekognition_job_id:  # confirmed by Rekognition, not only by a message
-                self._another_attempt(job, str(error), 0)
+                self._another_attempt(job, str(error), 0, billed=True)
             return
         job = replace(job, rekognition_job_id=rekognition_job_id)
         if page.status == "IN_PROGRESS":
@@ -270,7 +270,8 @@ class Collector:
         self._log(error)
         if self._expired(job) and not isinstance(error, EventRefused):
             try:
-                self._end_failed(job, f"its results expired at Rekognition before they could be read: {error}")
+                expired = f"its results expired at Rekognition before they could be read: {error}"
+                self._end_failed(job, expired, billed=True)
             except EventRefused as refused:
                 error = refused
             else:
@@ -333,15 +334,16 @@ class Collector:
             logger.warning("to be converted", extra={"reason": reason})
         return True
 
-    def _another_attempt(self, job: Job, reason: str, seconds: float) -> None:
+    def _another_attempt(self, job: Job, reason: str, seconds: float, *, billed: bool = False) -> None:
+        """Start a job again, or end it after MOST_ATTEMPTS. `billed`: Rekognition did it, but forgot the results."""
         # Only attempts that Rekognition accepted; tokens taken by other stacks don't count.
         if len(job.past_rekognition_job_ids) + 1 >= MOST_ATTEMPTS and job.state != "SUCCEEDED":
-            self._end_failed(job, reason)
-        elif self._jobs.try_again(job, reason, seconds):
+            self._end_failed(job, reason, billed=billed)
+        elif self._jobs.try_again(job, reason, seconds, billed=billed):
             logger.warning("another attempt", extra={"reason": reason, "attempt": job.attempt + 1})
 
-    def _end_failed(self, job: Job, reason: str) -> None:
+    def _end_failed(self, job: Job, reason: str, *, billed: bool = False) -> None:
         self._bus.announce(job, "FAILED", reason=reason)
-        if self._jobs.fail(job, reason):
+        if self._jobs.fail(job, reason, billed=billed):
             logger.warning("failed", extra={"reason": reason})
             count(Count.JOBS_FAILED)

@@ -11,7 +11,7 @@ A month is one of UTC, as on AWS's bill.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ class Charge:
         minutes: of video.
         spent: whether it is settled.
         line: the line whose share was charged as well; None if shares were not recorded.
+        turns: what the record of shares said before.
     """
 
     month: str
@@ -58,6 +59,7 @@ class Charge:
     minutes: Decimal
     spent: bool = False
     line: str | None = None
+    turns: int = 0
 
     def as_text(self) -> str:
         """The form in the table: text, which conditions can compare."""
@@ -67,15 +69,16 @@ class Charge:
             "minutes": str(self.minutes),
             "spent": self.spent,
             "line": self.line,
+            "turns": self.turns,
         }
-        return json.dumps({name: value for name, value in known.items() if value not in (None, False)})
+        return json.dumps({name: value for name, value in known.items() if value})
 
     @classmethod
     def from_text(cls, text: str) -> "Charge":
         """The opposite of ``as_text``."""
         known = json.loads(text)
         sums = Decimal(known["usd"]), Decimal(known["minutes"])
-        return cls(known["month"], *sums, bool(known.get("spent")), known.get("line"))
+        return cls(known["month"], *sums, bool(known.get("spent")), known.get("line"), known.get("turns", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Month:
     committed_minutes: float = 0.0
     spent_usd: float = 0.0
     spent_minutes: float = 0.0
-    by_analysis: Mapping[str, tuple[float, float]] | None = None
+    by_analysis: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     over_budget: bool = False
     told: int = 0
 

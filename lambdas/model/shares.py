@@ -33,6 +33,7 @@ MOST_SHARES = 100  # at a time: each start rewrites the record of all
 
 LOWER_EVERY = 10  # starts, of which one goes to the lower class while both wait
 HALF_LIFE = 86_400.0  # seconds after which used minutes count half
+LEAST_MINUTES = 0.1  # that a start counts: the shortest video occupies a slot for some seconds
 FORGOTTEN = 0.05  # used minutes below which a share without waiting jobs is dropped from the record
 
 # A line is recorded when a job comes to wait in it, at most once a minute in one execution environment. So if the
@@ -92,7 +93,7 @@ class Shares:
         after = self
         if share != ONE_SHARE or set(self.used) - {ONE_SHARE}:
             used = self._decayed(now)
-            used[share] = used.get(share, 0.0) + minutes
+            used[share] = used.get(share, 0.0) + max(minutes, LEAST_MINUTES)
             after = replace(after, used=used, as_of=now)
         if line.startswith(f"{LIVE}#"):
             if any(other.startswith(f"{BACKFILL}#") for other in self.marked):
@@ -101,14 +102,17 @@ class Shares:
             after = replace(after, turns=0)
         return after
 
-    def given_back(self, line: str, minutes: float, now: float) -> "Shares":
-        """The record after a start that did not come to be."""
-        share = _share(line)
-        if share not in self.used:
-            return self
-        used = self._decayed(now)
-        used[share] = max(0.0, used[share] - minutes)
-        return replace(self, used=used, as_of=now)
+    def given_back(self, line: str, minutes: float, turns: int, now: float) -> "Shares":
+        """The record after a start that did not come to be; `turns` is what the record said before it."""
+        share, after = _share(line), self
+        if share in self.used:
+            used = self._decayed(now)
+            used[share] = max(0.0, used[share] - max(minutes, LEAST_MINUTES))
+            after = replace(self, used=used, as_of=now)
+        # Most starts that don't come to be find no slot. If they counted, the lower class would have its turn, find no
+        # slot, and wait for ten more.
+        back = self.turns + turns if line.startswith(f"{BACKFILL}#") else self.turns - 1
+        return replace(after, turns=min(max(back, 0), LOWER_EVERY - 1))
 
     def mark(self, line: str, now: float, weights: Mapping[str, float]) -> "Shares":
         """The record after a job came to wait in `line`."""

@@ -1,0 +1,332 @@
+"""Who comes first: class, share, position. The pure decisions, and what the functions make of them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lambdas.model.shares import (
+    DEFAULT_LINE,
+    HALF_LIFE,
+    LOWER_EVERY,
+    MARK_LASTS,
+    MOST_SHARES,
+    OTHERS,
+    Shares,
+    line_of,
+    share_of,
+)
+from rekognition_local import Faults, Simulated
+from tests.fast_fake.world import StandInWorld, standin_world
+
+NOW = 1.8e9
+A, B, C = (line_of("live", share) for share in ("a/", "b/", "c/"))
+LATER = line_of("backfill", "")
+
+
+def marked(*lines: str, **used: float) -> Shares:
+    shares = Shares()
+    for line in lines:
+        shares = shares.mark(line, NOW, {})
+    return replace(shares, used={f"{name}/": minutes for name, minutes in used.items()}, as_of=NOW)
+
+
+class TestTheOrder:
+    def test_without_classes_and_shares_there_is_one_line(self) -> None:
+        assert Shares().lines(NOW, {}) == [DEFAULT_LINE]
+
+    def test_live_comes_before_backfill(self) -> None:
+        assert marked(LATER).lines(NOW, {}) == [DEFAULT_LINE, LATER]
+
+    def test_the_share_with_the_fewest_used_minutes_comes_first(self) -> None:
+        assert marked(A, B, C, a=3, b=1, c=2).lines(NOW, {}) == [DEFAULT_LINE, B, C, A]
+
+    def test_minutes_count_in_proportion_to_the_weight(self) -> None:
+        shares = marked(A, B, a=3, b=2)
+
+        assert shares.lines(NOW, {"a/": 2})[1:] == [A, B]
+        assert shares.lines(NOW, {"a/": 1.4})[1:] == [B, A]
+
+    def test_minutes_count_half_after_a_half_life(self) -> None:
+        shares = marked(A, B, a=4).started(B, 1.9, NOW + HALF_LIFE)
+
+        assert shares.used["a/"] == pytest.approx(2)
+        assert shares.lines(NOW + HALF_LIFE, {})[1:] == [B, A]
+
+    def test_the_class_comes_before_the_share(self) -> None:
+        late = line_of("backfill", "b/")
+
+        assert marked(A, late, a=100).lines(NOW, {}) == [DEFAULT_LINE, A, late]
+
+
+class TestTheLowerClass:
+    def test_gets_every_tenth_start_while_both_wait(self) -> None:
+        shares, starts = marked(LATER), []
+        for _ in range(40):
+            line = shares.lines(NOW, {})[0]
+            shares = shares.started(line, 1, NOW)
+            starts.append(line)
+
+        assert [number for number, line in enumerate(starts, 1) if line == LATER] == [10, 20, 30, 40]
+        assert LOWER_EVERY == 10
+
+    def test_is_not_counted_while_nothing_waits_in_it(self) -> None:
+        shares = Shares()
+        for _ in range(20):
+            shares = shares.started(DEFAULT_LINE, 1, NOW)
+
+        assert shares == Shares()
+
+    def test_begins_its_count_anew_after_it_was_empty(self) -> None:
+        shares = marked(LATER)
+        for _ in range(5):
+            shares = shares.started(DEFAULT_LINE, 1, NOW)
+
+        assert shares.turns == 5
+        assert shares.drop(LATER, NOW).turns == 0
+
+
+class TestAShareThatComesBack:
+    def test_starts_with_no_less_than_the_least_of_those_that_wait(self) -> None:
+        shares = marked(A, B, a=100, b=60).mark(C, NOW, {})
+
+        assert shares.used["c/"] == 60
+
+    def test_keeps_what_it_has_used_if_that_is_more(self) -> None:
+        shares = marked(A, a=100, c=120).mark(C, NOW, {})
+
+        assert shares.used["c/"] == 120
+
+    def test_is_measured_by_its_weight(self) -> None:
+        assert marked(A, a=100).mark(C, NOW, {"c/": 3}).used["c/"] == 300
+
+    def test_has_its_line_in_the_other_class_counted_too(self) -> None:
+        shares = marked(A, B, a=5, b=50).mark(line_of("backfill", "a/"), NOW, {})
+
+        assert shares.used["a/"] == 5
+
+
+def test_a_start_that_did_not_come_to_be_is_given_back() -> None:
+    shares = marked(A, B, a=10, b=12)
+
+    assert shares.started(A, 5, NOW).given_back(A, 5, 0, NOW).used == shares.used
+    assert shares.given_back(A, 50, 0, NOW).used["a/"] == 0
+    assert shares.given_back(C, 5, 0, NOW) == shares
+
+
+def test_a_start_that_finds_no_slot_does_not_take_the_lower_classs_turn() -> None:
+    shares = replace(marked(LATER), turns=LOWER_EVERY - 1)
+
+    assert shares.started(LATER, 1, NOW).given_back(LATER, 1, shares.turns, NOW).turns == shares.turns
+    fewer = replace(shares, turns=4)
+    assert fewer.started(DEFAULT_LINE, 1, NOW).given_back(DEFAULT_LINE, 1, 4, NOW).turns == 4
+
+
+def test_an_old_line_without_jobs_is_dropped_and_its_used_minutes_decay_away() -> None:
+    shares = marked(A, B, a=10, b=10)
+
+    assert not shares.stale(A, NOW + MARK_LASTS - 1)
+    assert shares.stale(A, NOW + MARK_LASTS + 1)
+    soon, late = shares.drop(A, NOW), shares.drop(A, NOW + 20 * HALF_LIFE)
+    assert (set(soon.marked), set(soon.used)) == ({B}, {"a/", "b/"})
+    assert set(late.used) == {"b/"}
+
+
+def test_beyond_a_hundred_shares_a_key_waits_with_the_others() -> None:
+    lines = [line_of("live", f"{number}/") for number in range(MOST_SHARES)]
+    shares = marked(*lines)
+
+    assert shares.admitted("7/") == "7/"
+    assert shares.admitted("new/") == OTHERS
+
+
+@pytest.mark.parametrize(
+    ("share_by", "key", "share"),
+    [
+        ("", "a/b/c.mp4", ""),
+        ("prefix:1", "a/b/c.mp4", "a/"),
+        ("prefix:2", "a/b/c.mp4", "a/b/"),
+        ("prefix:3", "a/b/c.mp4", "a/b/"),
+        ("prefix:1", "c.mp4", ""),
+        ("prefix:1", "/c.mp4", "/"),
+        ("route", "a/b/c.mp4", "a/b/"),
+        ("route", "a/c.mp4", "a/"),
+        ("route", "b/c.mp4", ""),
+    ],
+)
+def test_a_share_is_chosen_by_the_key(share_by: str, key: str, share: str) -> None:
+    assert share_of(key, share_by, ["a/", "a/b/"]) == share
+
+
+# What the functions make of it. One slot, so that each completion starts exactly one job.
+
+
+@pytest.fixture
+def one_slot() -> Iterator[StandInWorld]:
+    with standin_world(Simulated(seconds=60.0, detections=1), Faults.off(max_running=1)) as world:
+        yield world
+
+
+def order(world: StandInWorld) -> list[str]:
+    return [job["Name"] for job in world.rekognition.jobs()]
+
+
+def run_all(world: StandInWorld) -> list[str]:
+    for _ in range(200):
+        if all(job["state"] in ("SUCCEEDED", "FAILED", "REJECTED") for job in world.jobs()):
+            break
+        world.settle(60)
+        world.tick()
+    return order(world)
+
+
+def shared(**settings: str) -> Any:
+    return standin_world(
+        Simulated(seconds=60.0, detections=1), Faults.off(max_running=1), SHARE_BY="prefix:1", **settings
+    )
+
+
+def test_one_class_and_one_share_are_first_come_first_served_and_write_no_record(one_slot: StandInWorld) -> None:
+    from lambdas import wiring
+
+    keys = [f"{number}/{number}.mp4" for number in range(5)]
+    for key in keys:
+        one_slot.drop(key)
+        one_slot.pass_time(1)
+
+    assert run_all(one_slot) == keys
+    assert "shares" not in wiring.jobs().scheduler()
+
+
+def test_a_live_video_behind_a_back_catalogue_starts_within_two_freed_slots(one_slot: StandInWorld) -> None:
+    for number in range(30):
+        one_slot.drop(f"old{number:02}.mp4", priority="backfill")
+    for _ in range(12):
+        one_slot.settle(60)
+    before = len(order(one_slot))
+
+    one_slot.drop("urgent.mp4")
+
+    run_all(one_slot)
+    assert order(one_slot).index("urgent.mp4") <= before + 2
+
+
+def test_the_backfill_goes_on_while_live_videos_keep_coming(one_slot: StandInWorld) -> None:
+    one_slot.drop("old.mp4", priority="backfill")
+    one_slot.drop("older.mp4", priority="backfill")
+    for number in range(25):
+        one_slot.drop(f"live{number:02}.mp4")
+
+    started = run_all(one_slot)
+
+    assert started.index("older.mp4") <= 11
+    assert len(started) == 27
+
+
+def test_shares_take_turns_and_weights_are_kept() -> None:
+    with shared(SHARE_WEIGHTS=json.dumps({"big/": 3})) as world:
+        for folder in ("big", "small"):
+            for number in range(24):
+                world.drop(f"{folder}/{number:02}.mp4")
+                world.clock.seconds += 0.01  # else they have one position, and their order is any
+
+        started = run_all(world)
+
+    first = Counter(key.split("/")[0] for key in started[:20])
+    assert first["big"] in (14, 15, 16)
+    assert [key for key in started if key.startswith("small/")] == [f"small/{number:02}.mp4" for number in range(24)]
+
+
+def test_a_share_without_jobs_that_are_due_leaves_no_slot_empty() -> None:
+    with shared() as world:
+        world.drop("a/1.mp4")
+        world.rekognition.inject("StartFaceDetection", "InternalServerError", times=1)
+        world.drop("b/1.mp4")
+        for number in range(2, 5):
+            world.drop(f"a/{number}.mp4")
+
+        started = run_all(world)
+
+    assert set(started) == {"a/1.mp4", "a/2.mp4", "a/3.mp4", "a/4.mp4", "b/1.mp4"}
+
+
+def test_a_line_in_which_nothing_waits_any_more_is_dropped_and_comes_back_with_the_next_video() -> None:
+    from lambdas import wiring
+
+    with shared() as world:
+        world.drop("a/1.mp4")
+        run_all(world)
+        world.pass_time(MARK_LASTS + 60)
+        world.tick()
+        assert wiring.jobs().shares().marked == {}
+
+        world.drop("a/2.mp4")
+        assert set(wiring.jobs().shares().marked) == {"live#a/"}
+        assert run_all(world) == ["a/1.mp4", "a/2.mp4"]
+
+
+def test_a_line_whose_jobs_are_not_due_yet_is_kept() -> None:
+    from lambdas import wiring
+
+    with shared() as world:
+        world.rekognition.inject("StartFaceDetection", "InternalServerError", times=6)
+        world.drop("a/1.mp4")
+        for _ in range(12):
+            world.pass_time(60)
+            world.tick()
+
+        assert set(wiring.jobs().shares().marked) == {"live#a/"} or order(world) == ["a/1.mp4"]
+        assert run_all(world) == ["a/1.mp4"]
+
+
+def test_two_starts_that_choose_from_the_same_record_do_not_both_favour_one_share() -> None:
+    from lambdas import wiring
+    from lambdas.aws.job_table import Terms
+    from lambdas.model.errors import SharesChanged
+
+    with shared() as world:
+        wiring.jobs().pause(True)
+        for key in ("a/1.mp4", "a/2.mp4"):
+            world.drop(key)
+        jobs, record = wiring.jobs(), wiring.jobs().shares()
+        first, second = (world.job(key)["job_id"] for key in ("a/1.mp4", "a/2.mp4"))
+        assert jobs.claim(first, Terms(record))
+
+        with pytest.raises(SharesChanged):
+            jobs.claim(second, Terms(record))
+
+        assert jobs.claim(second, Terms(jobs.shares()))
+
+
+def test_an_unknown_priority_is_refused_in_a_sentence(one_slot: StandInWorld) -> None:
+    one_slot.drop("x.mp4", priority="urgent")
+
+    job = one_slot.job("x.mp4")
+    assert (job["state"], job["analysis"]) == ("REJECTED", "unknown")
+    assert job["reason"] == "its metadata says priority: 'urgent', but that takes live or backfill"
+
+
+def test_a_waiting_video_that_is_uploaded_once_more_as_live_is_live(one_slot: StandInWorld) -> None:
+    one_slot.drop("first.mp4")
+    one_slot.drop("x.mp4", priority="backfill")
+    assert one_slot.job("x.mp4")["priority"] == "backfill"
+
+    one_slot.drop("x.mp4")
+
+    assert one_slot.job("x.mp4")["priority"] == "live"
+    assert len(one_slot.jobs()) == 2
+
+
+def test_a_route_says_the_class_of_its_uploads() -> None:
+    routes = [{"prefix": "archive/", "analyses": {"face-detection": {}}, "priority": "backfill"}]
+    with standin_world(Simulated(), Faults.off(max_running=1), ROUTES=json.dumps(routes)) as world:
+        world.drop("archive/x.mp4")
+        world.drop("archive/y.mp4", priority="live")
+        world.drop("z.mp4")
+
+        assert world.job("archive/x.mp4")["priority"] == "backfill"
+        assert "priority" not in world.job("archive/y.mp4")
+        assert "priority" not in world.job("z.mp4")
