@@ -38,7 +38,7 @@ class Station(Desk):
         answers: of Get, by token: the first of each is given, and the last again and again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, converts: bool = False) -> None:
         super().__init__()
         self.shelf = Shelf()
         self.answers: dict[str | None, list[Page | Exception]] = {}
@@ -50,7 +50,7 @@ class Station(Desk):
         self.waits: list[tuple[float, float]] = []
         self.seconds_a_page = 0.0
         self.when_asked: dict[str | None, Callable[[], None]] = defaultdict(lambda: lambda: None)
-        self.collector = Collector(self.jobs, self, self.shelf.results, self, self, self.clock)
+        self.collector = Collector(self.jobs, self, self.shelf.results, self, self, self.clock, converts=converts)
         self.say(*PAGES)
 
     def say(self, *pages: Page | Exception) -> None:
@@ -436,6 +436,77 @@ class TestAFailure:
         station.collect(job, "r")
 
         assert station.get(job).state == "WAITING"
+
+
+class TestAFormatThatRekognitionDoesNotKnow:
+    UNSUPPORTED = "Unsupported codec/format."
+
+    def station(self, *, converts: bool = True) -> Station:
+        station = Station(converts=converts)
+        station.say(Page("FAILED", [], "[]", {"StatusMessage": self.UNSUPPORTED}, None))
+        return station
+
+    def test_has_the_video_converted_and_ends_nothing(self) -> None:
+        station = self.station()
+        job = station.job()
+
+        station.collect(job)
+
+        assert (station.get(job).state, station.get(job).reason) == ("CONVERTING", self.UNSUPPORTED)
+        assert station.announced == []
+
+    @pytest.mark.parametrize(
+        ("converts", "changes"), [(False, {}), (True, {"source_key": "converted/x"}), (True, {"conversions": 3})]
+    )
+    def test_is_the_end_where_nothing_is_converted_or_the_copy_failed_too(
+        self, converts: bool, changes: dict[str, Any]
+    ) -> None:
+        station = self.station(converts=converts)
+        job = station.job()
+        station.jobs._update(job.job_id, changes or {"conversions": 0})
+
+        station.collect(job)
+
+        assert (station.get(job).state, station.get(job).reason) == ("FAILED", self.UNSUPPORTED)
+        assert station.announced == [("FAILED", {"reason": self.UNSUPPORTED})]
+
+    def test_is_converted_up_to_three_times(self) -> None:
+        station = self.station()
+        job = station.job()
+        station.jobs._update(job.job_id, {"conversions": 2})
+
+        station.collect(job)
+
+        assert station.get(job).state == "CONVERTING"
+
+    def test_of_the_video_itself_is_no_news_while_it_is_converted(self) -> None:
+        station = self.station()
+        job = station.claimed(analysis="label-detection")
+        converting = station.jobs.convert(job, "its codec is hevc")
+
+        station.collect(job, "r")
+
+        assert station.get(job) == converting
+
+    def test_of_the_video_itself_is_no_news_once_its_copy_waits(self) -> None:
+        station = self.station()
+        waiting = station.waiting(analysis="label-detection")
+        station.jobs._update(waiting.job_id, {"source_key": "converted/x"})
+        before = station.get(waiting)
+
+        station.collect(waiting, "r")
+
+        assert (station.get(waiting), station.announced) == (before, [])
+
+    def test_of_a_job_that_moved_on_ends_nothing(self) -> None:
+        station = self.station()
+        job = station.job()
+        patched: Any = station.jobs
+        patched.convert = lambda *_: None
+
+        station.collect(job)
+
+        assert (station.get(job), station.announced) == (job, [])
 
 
 class TestAJobThatRekognitionForgot:

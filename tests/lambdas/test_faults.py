@@ -154,6 +154,52 @@ class TestAFaultThatMayBeTheVideosOwn:
         assert faults.met == 2
 
 
+class TestAFaultOfConverting:
+    FAULT = AccountFault("conversion", "AccessDenied", certain=True)
+
+    def converting(self, watch: Watch, key: str = "x.mp4") -> Job:
+        job = watch.jobs.convert(watch.claimed(key=key), "its codec is hevc")
+        assert job is not None
+        return job
+
+    def test_blocks_converting_and_no_start(self, watch: Watch) -> None:
+        job = self.converting(watch)
+        faults = watch.faults()
+        assert not faults.conversion_blocked
+
+        faults.blame(job, self.FAULT)
+
+        assert (faults.conversion_blocked, set(faults.blocked)) == (True, set())
+        assert watch.get(job).state == "CONVERTING"
+        assert [event["scope"] for _, event in watch.told] == ["conversion"]
+
+    def test_that_may_be_the_videos_own_rejects_nothing_where_converting_was_blocked_in_this_moment(
+        self, watch: Watch
+    ) -> None:
+        job, faults = self.converting(watch), watch.faults()
+        reject = watch.enqueuer.reject
+
+        def meanwhile(*arguments: Any, **named: Any) -> bool:
+            watch.faults().blame(self.converting(watch, "y.mp4"), self.FAULT)
+            return reject(*arguments, **named)
+
+        patched: Any = watch.enqueuer
+        patched.reject = meanwhile
+        faults.blame(job, AccountFault("conversion", "Forbidden"))
+
+        assert watch.get(job).state == "WAITING"
+
+    def test_leaves_suspects_that_go_back_once_converting_is_blocked(self, watch: Watch) -> None:
+        job = self.converting(watch)
+        watch.faults().blame(job, AccountFault("conversion", "Forbidden"))
+        assert watch.get(job).state == "REJECTED"
+        watch.jobs.note_scopes(lambda known: {"conversion": known["conversion"].block("no", watch.clock.now())})
+
+        watch.faults().requeue_suspects()
+
+        assert watch.get(job).state == "WAITING"
+
+
 class TestBlockingForAnotherReason:
     def test_is_announced_and_logged_as_an_error(
         self, watch: Watch, log_lines: Callable[[], list[dict[str, Any]]]
