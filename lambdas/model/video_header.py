@@ -412,7 +412,9 @@ def _object_codec(pieces: _Pieces, entry: _Box) -> str:
                 data = pieces.content(box)[4:]
                 at = _into_descriptor(data, 0, 0x03)
                 flags = _number(data, at + 2, 1)
-                at += 3 + 2 * bool(flags & 0x80) + (1 + _number(data, at + 3, 1) if flags & 0x40 else 0)
+                at += 3 + 2 * bool(flags & 0x80)
+                if flags & 0x40:
+                    at += 1 + _number(data, at, 1)
                 at = _into_descriptor(data, at + 2 * bool(flags & 0x20), 0x04)
                 return _OBJECTS.get(_number(data, at, 1), "")
     except _Cut:
