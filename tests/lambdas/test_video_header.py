@@ -81,9 +81,9 @@ def made(
         container.mux(seen.encode())
         if heard:
             silence = np.zeros((1, int(48000 * frames / rate)), np.float32)
-            frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
-            frame.sample_rate = 48000
-            container.mux(heard.encode(frame))
+            tone = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+            tone.sample_rate = 48000
+            container.mux(heard.encode(tone))
             container.mux(heard.encode())
     return path
 
@@ -156,8 +156,12 @@ def plain(folder: Path) -> bytes:
 def test_a_file_of_any_kind_is_read_as_pyav_reads_it(folder: Path, name: str) -> None:
     path = made(folder / name, **KINDS[name])
 
-    header = known(path.read_bytes())
+    content = path.read_bytes()
+    reads = Reads(content)
+    header = read_header(reads, len(content))
 
+    assert header
+    assert reads.number <= 3
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frame: Any = next(container.decode(video=0))
@@ -226,7 +230,9 @@ class TestTheTrouble:
         assert not VideoHeader("mp4", "hevc", 7 * 3600, video=True).convertible
 
     def test_is_none_of_six_hours(self) -> None:
-        assert VideoHeader("mp4", "h264", 6 * 3600, video=True).trouble == ""
+        header = VideoHeader("mp4", "h264", 6 * 3600, video=True)
+
+        assert (header.minutes, header.trouble) == (360, "")
 
     def test_of_a_file_without_a_video_track_is_that(self, folder: Path) -> None:
         header = known(videos.sound_only(folder).read_bytes())
@@ -377,6 +383,33 @@ class TestTheForm:
         assert file.number == 2
         assert file.bytes <= 2 * PIECE
 
+    def test_an_index_of_64_bits(self) -> None:
+        index = movie(track())[8:]
+
+        assert known(FTYP + number(1) + b"moov" + number(16 + len(index), 8) + index + bytes(10_000)).seconds == 10
+
+    def test_a_box_that_claims_to_be_larger_than_what_it_is_in(self) -> None:
+        """What follows the index is not taken for a part of it."""
+        endless = box(b"trak", size=1 << 31)
+
+        header = known(FTYP + movie(endless) + track(codec=b"hvc1")[8:])
+
+        assert (header.codec, header.video) == ("", None)
+
+    def test_the_whole_movie_may_be_turned(self, plain: bytes, tmp_path: Path) -> None:
+        """Beside PyAV's answer."""
+        turned = b"".join(map(number, (0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)))
+        for content in (plain.replace(MATRIX, turned, 1), plain.replace(MATRIX, turned)):
+            (tmp_path / "x.mp4").write_bytes(content)
+            with av.open(str(tmp_path / "x.mp4")) as container:
+                frame: Any = next(container.decode(video=0))
+                assert known(content).rotation == -frame.rotation % 360 != 0
+
+    def test_a_last_frame_that_stays_does_not_change_the_rate(self) -> None:
+        header = known(mp4(track(samples=((249, 40), (1, 2040)))))
+
+        assert (header.rate, header.seconds) == (25, 12)
+
     def test_a_last_box_without_a_size(self) -> None:
         content = FTYP + movie(track()) + box(b"mdat", bytes(50_000), size=0)
         header = known(content)
@@ -445,6 +478,7 @@ class TestTheForm:
         whole = FTYP + movie(track(handler=b"soun"), track())
 
         assert known(whole[: len(FTYP) + 500]).video is None
+        assert known(whole[: whole.rindex(b"trak") - 4]).video is None
 
     def test_only_the_original_codec_of_an_encrypted_track_is_told(self) -> None:
         entry = box(b"sinf", box(b"frma", b"hvc1"), box(b"schm", bytes(12)))
@@ -462,6 +496,24 @@ class TestTheForm:
         descriptor = b"\x03\x80\x80\x80\x30" + bytes(2) + b"\xe0" + bytes(2) + b"\x03url" + bytes(2) + config
 
         assert known(mp4(track(codec=b"mp4v", entry=box(b"esds", bytes(4), descriptor)))).codec == codec
+
+
+FRAGMENTED = movie(track(duration=0, samples=()), extra=box(b"mvex", box(b"trex", bytes(4), number(1), bytes(16))))
+FRAGMENT = box(  # a frame that lasts a second
+    b"moof",
+    box(b"mfhd", bytes(8)),
+    box(b"traf", box(b"tfhd", bytes(4), number(1)), box(b"trun", number(0x100), number(1), number(1000))),
+) + box(b"mdat", bytes(PIECE))
+
+
+def sidx(size: int, seconds: int, *, begin: int = 0, of: int = 1, nested: bool = False) -> bytes:
+    """An index of the `size` bytes that follow, in two entries; they may be indexes themselves."""
+    entries = b"".join(
+        number(part | nested << 31) + number(time * 90_000) + bytes(4)
+        for part, time in ((size // 2, seconds // 2), (size - size // 2, seconds - seconds // 2))
+    )
+    times = number(begin * 90_000, 8) + bytes(8)
+    return box(b"sidx", number(1 << 24), number(of), number(90_000), times, bytes(2), number(2, 2), entries)
 
 
 class TestTheLength:
@@ -496,6 +548,16 @@ class TestTheLength:
             for wide in (False, True):
                 assert known(mp4(track(duration=duration, wide=wide))).seconds == 10
 
+    def test_of_a_large_file_that_does_not_say_it_is_not_known(self) -> None:
+        for wide in (False, True):
+            content = FTYP + movie(track(duration=-1, samples=(), wide=wide)) + number(1) + b"mdat" + number(1 << 40, 8)
+            file = Sparse(1 << 40, _0=content)
+
+            header = read_header(file, file.size)
+
+            assert header
+            assert header.seconds == 0
+
     def test_that_is_negative_and_has_no_samples_is_not_known(self) -> None:
         for duration in (-1, -5000):
             for wide in (False, True):
@@ -514,18 +576,29 @@ class TestTheLength:
 
     def test_of_many_fragments_without_an_index_is_not_known(self) -> None:
         """Each fragment is another read: only the first ones are looked at."""
-        index = movie(track(duration=0, samples=()), extra=box(b"mvex", box(b"trex", bytes(4), number(1), bytes(16))))
-        run = box(b"trun", number(0x000100), number(1), number(1000))
-        traf = box(b"traf", box(b"tfhd", number(0), number(1)), run)
-        fragment = box(b"moof", box(b"mfhd", bytes(8)), traf) + box(b"mdat", bytes(PIECE))
-
-        few, many = known(FTYP + index + 3 * fragment), known(FTYP + index + 30 * fragment)
+        few, many = known(FTYP + FRAGMENTED + 3 * FRAGMENT), known(FTYP + FRAGMENTED + 30 * FRAGMENT)
 
         assert (few.seconds, few.rate) == (3, 1)
         assert (many.seconds, many.trouble) == (0, "")
 
+    def test_of_many_fragments_is_that_of_their_indexes(self) -> None:
+        """One index for all, one for each half behind each other, and one of another track before them."""
+        half = 15 * FRAGMENT
+        other = sidx(30 * len(FRAGMENT), 99, of=2)
+        for content in (
+            sidx(2 * len(half), 30) + half + half,
+            sidx(len(half), 15, nested=True) + half + sidx(len(half), 15, begin=15) + half,
+            other + sidx(2 * len(half), 30, nested=True) + half + half,
+        ):
+            assert known(FTYP + FRAGMENTED + content).seconds == 30
+
+    @pytest.mark.parametrize("size", [0, 7, 100, 1 << 31, (1 << 32) - 1])
+    def test_of_fragments_does_not_need_the_index_at_the_end_that_lies(self, size: int) -> None:
+        lie = box(b"mfra", box(b"mfro", bytes(4), number(size)))
+
+        assert known(FTYP + FRAGMENTED + 3 * FRAGMENT + lie).seconds == 3
+
     def test_of_a_live_recording_begins_where_its_first_fragment_begins(self) -> None:
-        index = movie(track(duration=0, samples=()), extra=box(b"mvex", box(b"trex", bytes(4), number(1), bytes(16))))
         fragments = b"".join(
             box(
                 b"moof",
@@ -539,7 +612,7 @@ class TestTheLength:
             for second in range(4)
         )
 
-        header = known(FTYP + index + fragments)
+        header = known(FTYP + FRAGMENTED + fragments)
 
         assert (header.seconds, header.rate) == (4, 2)
 
@@ -630,6 +703,13 @@ class TestHostileFiles:
     def test_of_a_box_that_ends_before_it_begins(self, size: int) -> None:
         read(FTYP + box(b"moov", box(b"trak", bytes(100), size=size)))
         read(FTYP + box(b"free", bytes(100), size=size) + movie(track()))
+
+    @pytest.mark.parametrize("size", [0, 1, 8, 15, 1 << 63, (1 << 64) - 1])
+    def test_of_a_box_of_64_bits_that_ends_before_it_begins_or_never(self, size: int) -> None:
+        for inside in (movie(extra=number(1) + b"free" + number(size, 8)), number(1) + b"free" + number(size, 8)):
+            header = known(FTYP + inside + track() * 2)
+
+            assert (header.codec, header.video) == ("", None)
 
     def test_of_a_megabyte_of_empty_boxes(self) -> None:
         began = time.process_time()
