@@ -29,8 +29,12 @@ MOST_SIDE = 8192
 COMMON_RATES = [*map(Fraction, (15, 24, 25, 30, 50, 60, 120)), *(Fraction(n * 1000, 1001) for n in (24, 30, 60, 120))]
 #: An average above this is a stream's clock and no frame rate. A varying rate is not brought above the other one.
 MOST_RATE, MOST_EXACT_RATE = 240, 60
+#: Seconds that a clock goes back when it was set anew, or on in containers where that is usual; FFmpeg's numbers.
+JUMP, FAR_JUMP = 1, 10
 #: Frames of sound that are kept until the first picture comes: about twenty seconds.
 MOST_WAITING = 1000
+#: FFmpeg's AVCOL_RANGE_MPEG (16 to 235) and AVCOL_RANGE_JPEG (0 to 255).
+LIMITED_RANGE, FULL_RANGE = 1, 2
 #: What is wrong with a file system or this machine. All else, EIO too, FFmpeg says of contents that make no sense.
 OF_THE_SYSTEM = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
@@ -159,7 +163,9 @@ class _Conversion:
         self._stream.thread_type = "AUTO"
         self._reached = 0.0  # seconds of the source that have been read
         self._start = Fraction(0)  # when the first picture is shown, by the source's clock
-        self._before: Fraction | None = None
+        self._before: Fraction | None = None  # the last picture
+        self._shift = Fraction(0)  # added to the source's clock since it was set anew
+        self._resets = bool({"mpegts", "mpeg"} & set(container.format.name.split(",")))
 
     def write(self, target: Path) -> Converted:
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as output:
@@ -175,8 +181,8 @@ class _Conversion:
                 time = self._time(frame)
                 if graph is None:
                     graph, self._start = self._prepared(frame, pictures), time
-                    if sound:
-                        sound.start = time
+                if sound:
+                    sound.start = self._start - self._shift
                 for shown in graph.shown(frame, time - self._start):
                     frames += 1
                     output.mux(pictures.encode(shown))
@@ -210,15 +216,26 @@ class _Conversion:
         pictures.codec_context.time_base = 1 / self._rate
         if aspect != 1:
             pictures.codec_context.sample_aspect_ratio = aspect
-        return _Graph(frame, [*_turned(quarters), *_scaled(picture, self._wanted, width, height)], self._rate)
+        if not frame.format.is_rgb:  # what its numbers mean stays what it was, but for their range
+            for name in ("color_primaries", "color_trc", "colorspace"):
+                setattr(pictures.codec_context, name, getattr(self._stream.codec_context, name))
+        pictures.codec_context.color_range = LIMITED_RANGE
+        filters = [*_turned(quarters), *_scaled(picture, self._wanted, width, height)]
+        return _Graph(frame, [*_limited(frame), *filters], self._rate)
 
     def _time(self, frame: Any) -> Fraction:
-        """When it is shown; where it doesn't say so (AVI), after the one before it."""
-        time = _time(frame)
-        if time is None:
-            time = self._before + 1 / self._rate if self._before is not None else Fraction(0)
-        self._before = time
-        return time
+        """When it is shown. Where it doesn't say so (AVI), or the clock was set anew (parts of a transport stream, one
+        after the other), after the one before it."""
+        time, before = _time(frame), self._before
+        if before is None:
+            self._before = time or Fraction(0)
+            return self._before
+        follows = before + 1 / self._rate
+        gap = time + self._shift - before if time is not None else None
+        if time is not None and gap is not None and (gap < -JUMP or (gap > FAR_JUMP and self._resets)):
+            self._shift = follows - time
+        self._before = follows if time is None else time + self._shift
+        return self._before
 
     def _read(self, until: float) -> None:
         self._reached = max(self._reached, until)
@@ -431,6 +448,12 @@ def _geometry(picture: Picture, wanted: Wanted) -> tuple[int, int, Fraction]:
 def _turned(quarters: int) -> list[tuple[str, str]]:
     turns = {0: [], 1: [("transpose", "clock")], 2: [("hflip", ""), ("vflip", "")], 3: [("transpose", "cclock")]}
     return turns[quarters]
+
+
+def _limited(frame: Any) -> list[tuple[str, str]]:
+    """Brightness in H.264's usual range, as phones' and webcams' videos need not have it."""
+    full = frame.color_range == FULL_RANGE and not frame.format.is_rgb
+    return [("scale", "in_range=full:out_range=limited")] if full else []
 
 
 def _scaled(picture: Picture, wanted: Wanted, width: int, height: int) -> list[tuple[str, str]]:

@@ -144,6 +144,20 @@ def test_a_picture_that_starts_late_starts_the_copy(tmp_path: Path) -> None:
     assert len(shown(tmp_path / "copy.mp4")) <= 0.5 * made.rate
 
 
+def test_parts_of_a_transport_stream_with_clocks_and_sizes_of_their_own_follow_each_other(tmp_path: Path) -> None:
+    parts = [(320, 180), (160, 90), (320, 180)]
+    files = [
+        videos.write(tmp_path / f"{number}.ts", videos.scenery(*size, 50), rate=25) for number, size in enumerate(parts)
+    ]
+    source = tmp_path / "whole.ts"
+    source.write_bytes(b"".join(file.read_bytes() for file in files))
+
+    made = convert(source, tmp_path / "copy.mp4", Wanted())
+
+    assert made.seconds == pytest.approx(6.0, abs=0.2)
+    assert {picture.shape for _, picture in shown(tmp_path / "copy.mp4")} == {(180, 320, 3)}
+
+
 def odd(folder: Path) -> Path:
     """323 × 181 pixels: 4:4:4, as no other takes odd numbers."""
     path = folder / "odd.mkv"
@@ -208,6 +222,34 @@ def test_another_shape_is_padded_stretched_or_cropped(tmp_path: Path, fit: str, 
 )
 def test_a_size_within_full_hd_keeps_the_shape_and_is_even(picture: Picture, size: tuple[int, int]) -> None:
     assert size_within(picture, 1920, 1080) == size
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec", "pixels"),
+    [
+        ("mov", "libx265", "yuv420p10le"),  # an iPhone's HDR
+        ("mov", "libx265", "yuvj420p"),  # full range, as some phones record
+        ("avi", "mjpeg", "yuvj420p"),  # a webcam
+        ("mkv", "libx264", "yuv444p"),
+        ("avi", "png", "rgb24"),
+        ("mkv", "ffv1", "gray"),
+    ],
+)
+def test_brightness_stays_whatever_the_pixels_are(tmp_path: Path, extension: str, codec: str, pixels: str) -> None:
+    source, greys = tmp_path / f"a.{extension}", (20, 128, 240)
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=X265 if codec == "libx265" else {})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, pixels
+        for grey in greys:
+            picture = np.full((64, 64, 3), grey, np.uint8)
+            for _ in range(5):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+    convert(source, tmp_path / "copy.mp4", Wanted())
+
+    copy = [int(picture[32, 32, 0]) for _, picture in shown(tmp_path / "copy.mp4")]
+    assert copy[2::5] == pytest.approx(greys, abs=4)
 
 
 def test_sound_is_kept_when_it_is_wanted(folder: Path, tmp_path: Path) -> None:
