@@ -23,7 +23,7 @@ from cli.core.stack import Stack
 from cli.ingest.estimate import header_of
 from cli.ingest.upload import Item, Skipped, distinct
 from lambdas.aws.videos import LARGEST_VIDEO, NOT_FOUND
-from lambdas.model.video_header import VideoHeader
+from lambdas.model.video_header import LONGEST, VideoHeader, length
 
 LONG_SIDE, SHORT_SIDE = 1920, 1080  # pixels, at most; as MediaConvert's copies have
 FROM = "converted-from"  # metadata of a copy: MD5 of the file it was made of
@@ -163,6 +163,8 @@ def converted(copy: Copy, progress: Callable[[float, float], None]) -> Iterator[
             def say(done: float) -> None:
                 progress(done, done * picture.seconds / max(time.monotonic() - started, 0.001))
 
+            if picture.seconds > LONGEST:
+                raise NotConverted(f"it is {length(picture.seconds)} long; Rekognition takes up to 6 hours")
             size = size_within(picture, LONG_SIDE, SHORT_SIDE)
             convert(copy.item.path, target, Wanted(size=size, fit="stretch", sound=True), say)
             bytes_made = target.stat().st_size

@@ -29,16 +29,21 @@ MOST_SIDE = 8192
 COMMON_RATES = [*map(Fraction, (15, 24, 25, 30, 50, 60, 120)), *(Fraction(n * 1000, 1001) for n in (24, 30, 60, 120))]
 #: An average above this is a stream's clock and no frame rate. A varying rate is not brought above the other one.
 MOST_RATE, MOST_EXACT_RATE = 240, 60
-#: Seconds that a clock goes back when it was set anew, or on in containers where that is usual; FFmpeg's numbers.
+#: Seconds that a clock goes back, or on, when it was set anew or is wrong; FFmpeg's numbers.
 JUMP, FAR_JUMP = 1, 10
+#: Containers in which a picture may be shown for longer (a recording of a screen), as far as the file's size makes that
+#: likely: bytes a second. Every second is some thirty pictures of the copy, so one wrong number could cost days.
+STILL, LEAST_RATE = {"mov", "matroska"}, 25
+#: Seconds, at most: Rekognition takes a quarter of it.
+LONGEST = 24 * 3600
 #: Frames of sound that are kept until the first picture comes: about twenty seconds.
 MOST_WAITING = 1000
 #: FFmpeg's AVCOL_RANGE_MPEG (16 to 235) and AVCOL_RANGE_JPEG (0 to 255).
 LIMITED_RANGE, FULL_RANGE = 1, 2
-#: What is wrong with a file system or this machine. All else, EIO too, FFmpeg says of contents that make no sense.
+#: What is wrong with a file system or this machine. All else, EIO and EPERM too, FFmpeg says of broken contents.
 OF_THE_SYSTEM = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS),
+    *(errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE),
 }
 
 
@@ -165,7 +170,7 @@ class _Conversion:
         self._start = Fraction(0)  # when the first picture is shown, by the source's clock
         self._before: Fraction | None = None  # the last picture
         self._shift = Fraction(0)  # added to the source's clock since it was set anew
-        self._resets = bool({"mpegts", "mpeg"} & set(container.format.name.split(",")))
+        self._longest_still = size / LEAST_RATE if STILL & set(container.format.name.split(",")) else FAR_JUMP
 
     def write(self, target: Path) -> Converted:
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as output:
@@ -232,9 +237,15 @@ class _Conversion:
             return self._before
         follows = before + 1 / self._rate
         gap = time + self._shift - before if time is not None else None
-        if time is not None and gap is not None and (gap < -JUMP or (gap > FAR_JUMP and self._resets)):
+        if time is not None and gap is not None and not -JUMP <= gap <= max(FAR_JUMP, self._longest_still):
             self._shift = follows - time
         self._before = follows if time is None else time + self._shift
+        if self._before - self._start > LONGEST:
+            raise CannotConvert(
+                1040,
+                f"The local MediaConvert takes videos of up to {LONGEST} seconds.",
+                f"it is longer than {LONGEST // 3600} hours",
+            )
         return self._before
 
     def _read(self, until: float) -> None:
@@ -373,12 +384,7 @@ def _pictures(container: Any) -> Any:
     stream = streams[0]
     context = stream.codec_context
     if context is None or not context.width or not context.height:
-        name = context.name if context is not None else "unknown"
-        raise CannotConvert(
-            1030,
-            f"Video codec [{name}] is not a supported input video codec",
-            f"its video codec ({name}) can't be read",
-        )
+        raise _unknown_codec(context)
     if max(context.width, context.height) > MOST_SIDE:
         raise CannotConvert(
             1040,
@@ -386,6 +392,13 @@ def _pictures(container: Any) -> Any:
             f"its picture is {context.width} × {context.height}, and {MOST_SIDE} pixels along a side is the limit",
         )
     return stream
+
+
+def _unknown_codec(context: Any) -> CannotConvert:
+    name = (context and context.name) or "unknown"
+    return CannotConvert(
+        1030, f"Video codec [{name}] is not a supported input video codec", f"its video codec ({name}) can't be read"
+    )
 
 
 def _decoded(
@@ -402,6 +415,10 @@ def _decoded(
         try:
             frames = packet.decode()
         except (av.error.InvalidDataError, av.error.EOFError):
+            continue
+        except ValueError as error:  # PyAV's: there is no decoder
+            if packet.stream is pictures:
+                raise _unknown_codec(pictures.codec_context) from error
             continue
         yield from frames
 

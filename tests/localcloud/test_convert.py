@@ -158,6 +158,24 @@ def test_parts_of_a_transport_stream_with_clocks_and_sizes_of_their_own_follow_e
     assert {picture.shape for _, picture in shown(tmp_path / "copy.mp4")} == {(180, 320, 3)}
 
 
+def test_a_wrong_time_costs_neither_days_nor_the_rest_of_the_video(tmp_path: Path) -> None:
+    """One picture's time is a month away, as a flipped bit makes it."""
+    times = [number * 40 if number < 20 else 2_000_000_000 + number * 40 for number in range(40)]
+    source = videos.write(tmp_path / "wrong.mkv", videos.scenery(320, 180, 40), times=times)
+
+    made = convert(source, tmp_path / "copy.mp4", Wanted())
+
+    assert made.seconds == pytest.approx(40 * 0.04, abs=0.3)
+
+
+def test_a_still_picture_of_a_minute_lasts_a_minute(tmp_path: Path) -> None:
+    source = videos.write(tmp_path / "still.mkv", levels(range(4)), times=[0, 100, 60_000, 60_100])
+
+    made = convert(source, tmp_path / "copy.mp4", Wanted())
+
+    assert made.seconds == pytest.approx(60.2, abs=0.3)
+
+
 def odd(folder: Path) -> Path:
     """323 × 181 pixels: 4:4:4, as no other takes odd numbers."""
     path = folder / "odd.mkv"
@@ -271,7 +289,16 @@ def cut(folder: Path, extension: str) -> Path:
     return path
 
 
+def unknown_codec(folder: Path) -> Path:
+    """An MKV whose video has a codec that no one knows."""
+    whole = videos.write(folder / "known.mkv", videos.scenery(320, 180, 10), codec="libx265", options=X265)
+    path = folder / "unknown.mkv"
+    path.write_bytes(whole.read_bytes().replace(b"V_MPEGH/ISO/HEVC", b"V_MPEGH/ISO/XXXX"))
+    return path
+
+
 BROKEN = [
+    (unknown_codec, 1030, "its video codec"),
     (videos.text, 1010, "it is not a video"),
     (videos.cut_before_its_index, 1075, "its index is missing"),
     (videos.cut_in_half, 1076, "the file is cut off"),
