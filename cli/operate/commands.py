@@ -103,6 +103,8 @@ def prioritize(stack: Stack, videos: str, priority: Priority, dry_run: bool) -> 
     """
     prefix = videos.endswith("/")
     key = videos if prefix else stack.key(videos)
+    if not prefix and key not in stack.keys(key):
+        raise stack.unknown(key)
     found = [job for job in waiting_of(stack, key, prefix) if job.priority != priority]
     moved = [job for job in found if dry_run or stack.table.prioritize(job, priority)]
     for job in moved[:MOST_NAMED]:

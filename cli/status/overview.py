@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from statistics import mean, median
 from typing import Any
 
@@ -13,8 +13,10 @@ from cli.status.blocked import Block, blocks
 from lambdas.model import prices
 from lambdas.model.analyses import CATALOGUE
 from lambdas.model.job import FINAL, Job
+from lambdas.model.shares import LIVE, Shares
 
 IN_LINE = ("RUNNING", "WAITING")
+EXACT = 1000  # jobs whose places in line are computed one by one
 RECENT = 3600.0  # seconds; older completions do not count for the pace
 FEWEST = 5  # completions needed to estimate a pace
 IDLE = 10.0  # times the usual gap between two completions; in a longer gap no job was waiting
@@ -129,20 +131,26 @@ class Overview:
 
 def overview(stack: Stack, now: float) -> Overview:
     """All jobs, newest upload first."""
-    return arrange(list(stack.table.everything()), stack.table.scheduler(), now)
+    return arrange(list(stack.table.everything()), stack.table.scheduler(), now, stack.rules.weights)
 
 
-def arrange(jobs: Sequence[Job], scheduler: Mapping[str, Any], now: float) -> Overview:
-    """The jobs with their positions and expected ends."""
+def arrange(
+    jobs: Sequence[Job], scheduler: Mapping[str, Any], now: float, weights: Mapping[str, float] | None = None
+) -> Overview:
+    """The jobs with their positions and expected ends.
+
+    Args:
+        weights: of shares, where they are not 1.
+    """
     running = sorted((job for job in jobs if job.state == "RUNNING"), key=lambda job: job.state_since)
-    waiting = sorted((job for job in jobs if job.state == "WAITING"), key=lambda job: job.position)
+    lengths = lengths_of(jobs)
+    waiting = in_line(jobs, lengths, Shares.from_item(scheduler), now, weights or {})
     pace = None if scheduler.get("paused") else seconds_per_minute(jobs, now)
     positions = {job.job_id: number for number, job in enumerate(waiting, 1)}
     # Jobs end roughly in the order of their starts, so a job is done when all the minutes of video up to its own are,
     # at the recent pace.
     blocked = blocks(scheduler)
     held = {job.job_id for job in waiting if any(block.meets(job.analysis) for block in blocked)}
-    lengths = lengths_of(jobs)
     ahead = [job.job_id for job in [*running, *waiting] if job.job_id not in held]
     turns = dict(zip(ahead, accumulate(lengths[job_id] for job_id in ahead), strict=True))
     videos: dict[str, list[Job]] = {}
@@ -161,6 +169,21 @@ def arrange(jobs: Sequence[Job], scheduler: Mapping[str, Any], now: float) -> Ov
         for job in sorted(jobs, key=lambda job: (job.registered_at, job.analysis), reverse=True)
     ]
     return Overview(statuses, scheduler, now, blocked)
+
+
+def in_line(
+    jobs: Iterable[Job], lengths: Mapping[str, float], shares: Shares, now: float, weights: Mapping[str, float]
+) -> list[Job]:
+    """The waiting jobs in the order in which they will start: exact for the first thousand, about so behind."""
+    waiting = sorted((job for job in jobs if job.state == "WAITING"), key=lambda job: job.position)
+    if len({job.line for job in waiting}) < 2:
+        return waiting
+    lines: dict[str, list[tuple[str, float]]] = {}
+    for job in waiting:
+        lines.setdefault(job.line, []).append((job.job_id, lengths[job.job_id]))
+    first = list(islice(shares.forecast(lines, now, weights), EXACT))
+    places = {job_id: number for number, job_id in enumerate(first)}
+    return sorted(waiting, key=lambda job: (places.get(job.job_id, EXACT), job.priority != LIVE, job.position))
 
 
 def minutes_of(job: Job) -> float | None:

@@ -157,15 +157,17 @@ class SchedulerRecord(Items):
     def _charging(charge: Charge, limits: Limits) -> Write:
         """Charge a month, unless it has reached a limit."""
         within = [
-            f"(attribute_not_exists(#committed_{what}) OR #committed_{what} < :limit_{what})"
+            f"attribute_not_exists(#committed_{what}) OR #committed_{what} < :limit_{what}"
             for what, limit in (("usd", limits.usd), ("minutes", limits.minutes))
             if limit
         ]
+        # DynamoDB refuses redundant parentheses.
+        both = " AND ".join(f"({one})" for one in within) if len(within) > 1 else "".join(within)
         values = {"limit_usd": limits.usd, "limit_minutes": limits.minutes}
         return Write(
             MONTH + charge.month,
             adds={"committed_usd": charge.usd, "committed_minutes": charge.minutes},
-            when=f"#over_budget = :yes OR ({' AND '.join(within)})" if within else "",
+            when=f"#over_budget = :yes OR {both}" if within else "",
             values={"yes": True, **{name: exact(value) for name, value in values.items()}} if within else {},
         )
 

@@ -15,7 +15,8 @@ one is recorded here while jobs may wait in it, so only lines with jobs are read
 is recorded, and the order is first come, first served.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -70,18 +71,39 @@ class Shares:
 
     def lines(self, now: float, weights: Mapping[str, float]) -> list[str]:
         """The lines in which jobs may wait, in the order in which to look for the next job."""
-        return sorted(
-            {DEFAULT_LINE, *self.marked},
-            key=lambda line: (self._class_rank(line), self._usage(_share(line), now, weights), line),
-        )
+        return self._sorted({DEFAULT_LINE, *self.marked}, now, weights)
+
+    def _sorted(self, lines: Iterable[str], now: float, weights: Mapping[str, float]) -> list[str]:
+        used = self._decayed(now)
+
+        def rank(line: str) -> tuple[int, float, str]:
+            share = _share(line)
+            return self._class_rank(line), used.get(share, 0.0) / weights.get(share, 1.0), line
+
+        return sorted(lines, key=rank)
+
+    def forecast(
+        self, waiting: Mapping[str, Sequence[tuple[str, float]]], now: float, weights: Mapping[str, float]
+    ) -> Iterator[str]:
+        """The order in which jobs will start if no other comes.
+
+        Args:
+            waiting: by line, the ids of its jobs with their minutes, in their order.
+        """
+        shares = replace(self, marked=dict.fromkeys(waiting, ""))
+        left = {line: deque(jobs) for line, jobs in waiting.items() if jobs}
+        while left:
+            line = shares._sorted(left, now, weights)[0]
+            job_id, minutes = left[line].popleft()
+            yield job_id
+            shares = shares.started(line, minutes, now)
+            if not left[line]:
+                del left[line]
+                shares = replace(shares, marked=dict.fromkeys(left, ""))
 
     def _class_rank(self, line: str) -> int:
         lower = not line.startswith(f"{LIVE}#")
         return int(lower != (self.turns >= LOWER_EVERY - 1))
-
-    def _usage(self, share: str, now: float, weights: Mapping[str, float]) -> float:
-        """Used minutes in proportion to the weight."""
-        return self._decayed(now).get(share, 0.0) / weights.get(share, 1.0)
 
     def _decayed(self, now: float) -> dict[str, float]:
         factor = 0.5 ** (max(0.0, now - self.as_of) / HALF_LIFE)
@@ -122,8 +144,8 @@ class Shares:
         after = replace(self, marked={**self.marked, line: iso(now)})
         if share in waiting or not waiting:
             return after
-        least = min(self._usage(known, now, weights) for known in waiting)
         used = self._decayed(now)
+        least = min(used.get(known, 0.0) / weights.get(known, 1.0) for known in waiting)
         used[share] = max(used.get(share, 0.0), least * weights.get(share, 1.0))
         return replace(after, used=used, as_of=now)
 

@@ -56,6 +56,17 @@ def test_a_video_of_unknown_length_counts_as_the_mean_of_the_others() -> None:
     assert [seen[key].expected for key in "ab"] == [NOW + 40, NOW + 55]
 
 
+def test_places_in_line_are_those_of_classes_and_shares() -> None:
+    jobs = [job(f"a/{number}", "WAITING", 100 - number) for number in range(4)]
+    jobs += [replace(job("old", "WAITING", 500), priority="backfill")]
+    jobs = [long(replace(one, share="a/"), 1) if one.key.startswith("a/") else one for one in jobs]
+    jobs += [long(replace(job(f"b/{number}", "WAITING", 50 - number), share="b/"), 1) for number in range(2)]
+
+    seen = {one.job.key: one.position for one in arrange(jobs, {}, NOW, {"a/": 2}).statuses}
+
+    assert sorted(seen, key=lambda key: seen[key] or 0) == ["a/0", "b/0", "a/1", "a/2", "b/1", "a/3", "old"]
+
+
 @pytest.mark.parametrize(
     ("seen", "usd"),
     [

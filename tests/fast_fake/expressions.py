@@ -28,6 +28,8 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 def condition(text: str) -> Condition:
     """A condition expression as a function."""
     tokens = _TOKEN.findall(text)
+    if re.search(r"\(\s*\(([^()]|\([^()]*\))*\)\s*\)", text):
+        raise ValueError(f"DynamoDB refuses redundant parentheses: {text}")
     parser = _Parser(tokens)
     compiled = parser.either()
     if parser.tokens:
