@@ -26,10 +26,10 @@ from tests.stacks.conftest import synthesized
 JOB = {
     "analysis", "attempt", "bucket", "charge", "checkpoint", "conversion_id", "conversions", "detections", "due_at",
     "etag", "header", "job_id", "key", "lease_owner", "lease_until", "maybe_started", "newest_version_id", "parameters",
-    "past_rekognition_job_ids", "polls", "position", "priority", "reason", "registered_at", "rekognition_job_id",
-    "result_key", "rows_key", "sequencer", "share", "size", "slot_freed_at", "slot_freed_by", "source_key",
-    "start_errors", "state", "state_since", "suspected_at", "suspected_in", "suspicions", "uploaded_at", "version_id",
-    "video_metadata",
+    "past_rekognition_job_ids", "pays_conversion", "polls", "position", "priority", "reason", "registered_at",
+    "rekognition_job_id", "result_key", "rows_key", "sequencer", "share", "size", "slot_freed_at", "slot_freed_by",
+    "source_key", "start_errors", "state", "state_since", "suspected_at", "suspected_in", "suspicions", "uploaded_at",
+    "version_id", "video_metadata",
 }  # fmt: skip
 BESIDE = {"video", "uploaded_again_at", "waiting_in"}  # in the table, and not read back
 SCHEDULER = {

@@ -129,6 +129,11 @@ class Stack:
         """The extensions that the stack takes for videos: ``(".mp4", ".mov")``."""
         return tuple(self.output("VideoExtensions").lower().split(","))
 
+    @property
+    def converts(self) -> bool:
+        """Whether the stack converts what Rekognition can't read (setting ``convert``)."""
+        return self.outputs.get("Convert", "off") != "off"
+
     @cached_property
     def rules(self) -> Rules:
         """Which analyses an upload gets."""

@@ -49,14 +49,14 @@ class Table(Jobs):
         return self._to(job, "WAITING", ("FAILED", "REJECTED"), changes)
 
     def delete_record(self, job: Job) -> bool:
-        """Delete a job's record; False if the collector is writing its results right now."""
+        """Delete a job's record; False if the collector is writing its results right now, or MediaConvert a copy."""
         try:
             self._dynamodb.delete_item(
                 TableName=self._table,
                 Key=serialize({"job_id": job.job_id}),
-                ConditionExpression="attribute_not_exists(job_id) OR #state <> :collecting",
+                ConditionExpression="attribute_not_exists(job_id) OR NOT #state IN (:collecting, :converting)",
                 ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues=serialize({":collecting": "COLLECTING"}),
+                ExpressionAttributeValues=serialize({":collecting": "COLLECTING", ":converting": "CONVERTING"}),
             )
         except ClientError as error:
             if condition_failed(error):

@@ -28,6 +28,7 @@ from cli.core.errors import Declined
 
 COLOURS = {
     "WAITING": "yellow",
+    "CONVERTING": "cyan",
     "RUNNING": "cyan",
     "COLLECTING": "cyan",
     "SUCCEEDED": "green",

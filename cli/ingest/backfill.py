@@ -9,9 +9,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from cli.core.stack import Stack
-from cli.ingest.estimate import of_objects
+from cli.ingest.estimate import estimate, of_objects
 from lambdas.aws.queue import Queue
-from lambdas.model import prices
 from lambdas.model.clock import iso
 from lambdas.model.events import BACKFILLED, SEQUENCER_WIDTH
 from lambdas.model.job import Job
@@ -70,10 +69,11 @@ def cost(stack: Stack, objects: Sequence[dict[str, Any]]) -> Cost:
             continue
         known += 1
         measured += video.size
-        refused += video.refused
-        length = 0 if video.refused else video.header.minutes
-        minutes += length
-        dollars += length * sum(prices.per_minute(stack.rules.for_key(key)).values())
+        chosen = stack.rules.for_key(key)
+        priced = estimate(key, video, chosen, converts=stack.converts)
+        refused += bool(priced.trouble)
+        minutes += 0 if priced.trouble else video.header.minutes
+        dollars += priced.total
     scale = sum(thing["Size"] for thing in with_content) / measured if measured else 0.0
     return Cost(minutes * scale, dollars * scale, known, refused)
 

@@ -1,8 +1,8 @@
 """A choice of analyses as typed on the command line; ``lambdas.model.routing`` defines the syntax."""
 
-from cli.core import terminal
+from cli.core import stack as stacks, terminal
 from cli.core.errors import NoCloud, WrongUse
-from cli.core.stack import Stack, Target, find
+from cli.core.stack import Stack, Target
 from lambdas.model.analyses import CATALOGUE
 from lambdas.model.parameter_types import WrongAnalysis
 from lambdas.model.routing import Choice, understood
@@ -55,13 +55,15 @@ def let_choose(stack: Stack) -> None:
         )
 
 
-def of_stack(target: Target) -> Choice:
-    """The stack's analyses; if the stack is unavailable, those of a stack with default settings."""
+def of_stack(target: Target) -> tuple[Choice, bool]:
+    """The stack's analyses, and whether it converts what Rekognition can't read; if the stack is unavailable, those of
+    a stack with default settings."""
     try:
-        return find(target).rules.analyses
+        stack = stacks.find(target)
     except NoCloud as trouble:
         terminal.info(f"{trouble} This is for {' and '.join(DEFAULT)}, the default.")
-        return DEFAULT
+        return DEFAULT, False
+    return stack.rules.analyses, stack.converts
 
 
 def extensions() -> tuple[str, ...]:

@@ -210,8 +210,8 @@ def estimate(target: Target, paths: tuple[str, ...], analyses: str | None, as_js
     from cli.ingest import choices
     from lambdas.model import prices
 
-    choice = choices.parsed(analyses) if analyses else choices.of_stack(target)
-    found = list(_estimates(target, paths, choice))
+    choice, converts = (choices.parsed(analyses), False) if analyses else choices.of_stack(target)
+    found = list(_estimates(target, paths, choice, converts))
     if as_json:
         terminal.data([one.as_json for one in found])
     else:
@@ -221,13 +221,16 @@ def estimate(target: Target, paths: tuple[str, ...], analyses: str | None, as_js
             ("video", "trouble"),
         )
         each = ", ".join(f"{name} ${price:.2f}" for name, price in prices.per_minute(choice).items())
-        minutes = sum(one.video.header.minutes for one in found if not one.video.trouble)
+        minutes = sum(one.video.header.minutes for one in found if not one.trouble)
         total = sum(one.total for one in found)
+        if converted := sum("conversion" in one.dollars for one in found):
+            each += f", conversion ${prices.conversion(1):.3f}"
+            terminal.info(f"{many(converted, 'video')} converted first, as the setting convert is on.")
         terminal.info(f"{many(len(found), 'video')}, {minutes:,.1f} minutes: ${total:,.2f}")
         terminal.info(f"Per minute: {each} ({prices.as_of()}).")
-        if any(one.video.trouble for one in found):
+        if any(one.trouble for one in found):
             terminal.info("upload --convert makes H.264 in MP4 of what has another codec or container.")
-    return 1 if any(one.video.trouble for one in found) else 0
+    return 1 if any(one.trouble for one in found) else 0
 
 
 def _priced_row(one: "Estimate") -> tuple[str, ...]:
@@ -240,11 +243,11 @@ def _priced_row(one: "Estimate") -> tuple[str, ...]:
         header.codec or "-",
         decimal(one.video.size),
         f"${one.total:.2f}",
-        one.video.trouble,
+        one.trouble,
     )
 
 
-def _estimates(target: Target, paths: tuple[str, ...], choice: "Choice") -> Any:
+def _estimates(target: Target, paths: tuple[str, ...], choice: "Choice", converts: bool) -> Any:
     from cli.ingest import choices
     from cli.ingest.estimate import estimate as estimate_of, of_file
     from cli.ingest.upload import plan
@@ -258,7 +261,7 @@ def _estimates(target: Target, paths: tuple[str, ...], choice: "Choice") -> Any:
             why = skipped[0].why if skipped else "it holds no video"
             raise CliError(f"{path}: {why}.")
         for item in items:
-            yield estimate_of(str(item.path), of_file(item.path), choice)
+            yield estimate_of(str(item.path), of_file(item.path), choice, converts=converts)
 
 
 def _of_s3(target: Target, address: str, choice: "Choice") -> Any:
@@ -267,12 +270,13 @@ def _of_s3(target: Target, address: str, choice: "Choice") -> Any:
     from cli.ingest.estimate import estimate as estimate_of, of_object, of_objects
 
     bucket, _, key = address.removeprefix("s3://").partition("/")
-    s3 = find(target).client("s3")
+    stack = find(target)
+    s3 = stack.client("s3")
     if key and not key.endswith("/"):
-        yield estimate_of(address, of_object(s3, bucket, key), choice)
+        yield estimate_of(address, of_object(s3, bucket, key), choice, converts=stack.converts)
         return
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
     objects = (thing for page in pages for thing in page.get("Contents", []))
     videos = (thing for thing in objects if thing["Key"].lower().endswith(choices.extensions()) and thing["Size"])
     for name, video in of_objects(s3, bucket, videos):
-        yield estimate_of(f"s3://{bucket}/{name}", video, choice)
+        yield estimate_of(f"s3://{bucket}/{name}", video, choice, converts=stack.converts)

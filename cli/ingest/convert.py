@@ -106,7 +106,7 @@ def _place(item: Item, header: VideoHeader | None, stack: Stack, plan: Plan, *, 
     accepted = item.key.lower().endswith(stack.extensions)
     too_large = item.size > LARGEST_VIDEO
     as_mp4 = replace(item, key=str(PurePosixPath(item.key).with_suffix(".mp4")))
-    if accepted and not too_large and (not trouble or (helps and not convert and _converts(stack))):
+    if accepted and not too_large and (not trouble or (helps and not convert and stack.converts)):
         plan.as_they_are.append(item)
     elif trouble and not helps:
         plan.skipped.append(Skipped(item.path, trouble))
@@ -117,11 +117,6 @@ def _place(item: Item, header: VideoHeader | None, stack: Stack, plan: Plan, *, 
     else:
         was = header.codec or header.container if header else PurePosixPath(item.key).suffix.removeprefix(".").lower()
         plan.copies.append(Copy(as_mp4, was))
-
-
-def _converts(stack: Stack) -> bool:
-    """Whether the stack has the setting ``convert`` on."""
-    return stack.outputs.get("Convert", "off") != "off"
 
 
 def copy_is_there(stack: Stack, copy: Copy, analyses: str | None) -> bool:

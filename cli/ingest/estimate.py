@@ -40,6 +40,12 @@ class Measured:
         """Whether Rekognition certainly refuses it."""
         return bool(wrong_size(self.size) or self.header.trouble)
 
+    @property
+    def convertible(self) -> bool:
+        """Whether a stack with the setting ``convert`` makes a copy of it that Rekognition reads, and its price is
+        known."""
+        return self.header.convertible and not wrong_size(self.size) and bool(self.header.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -47,24 +53,33 @@ class Estimate:
 
     name: str
     video: Measured
-    dollars: Mapping[str, float]  # by analysis
+    dollars: Mapping[str, float]  # by analysis; ``conversion`` if it is converted first
+    trouble: str  # why it is not analysed, or its price is not known
 
     @property
     def total(self) -> float:
-        """Dollars for all analyses."""
+        """Dollars for all of it."""
         return sum(self.dollars.values())
 
     @property
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
-        known = {**asdict(self.video.header), "size": self.video.size, "trouble": self.video.trouble}
+        known = {**asdict(self.video.header), "size": self.video.size, "trouble": self.trouble}
         return {"video": self.name, **known, "usd": dict(self.dollars), "usd_total": self.total}
 
 
-def estimate(name: str, video: Measured, analyses: Mapping[str, Mapping[str, Any]]) -> Estimate:
-    """The price of `analyses` of that video. Partial minutes are not rounded; AWS may round them up."""
-    minutes = 0.0 if video.trouble else video.header.minutes
-    return Estimate(name, video, {one: minutes * price for one, price in prices.per_minute(analyses).items()})
+def estimate(
+    name: str, video: Measured, analyses: Mapping[str, Mapping[str, Any]], *, converts: bool = False
+) -> Estimate:
+    """The price of `analyses` of that video. Partial minutes are not rounded; AWS may round them up. `converts`: the
+    stack converts what Rekognition can't read."""
+    converted = converts and video.convertible
+    trouble = "" if converted else video.trouble
+    minutes = 0.0 if trouble else video.header.minutes
+    dollars = {one: minutes * price for one, price in prices.per_minute(analyses).items()}
+    if converted and analyses:
+        dollars["conversion"] = prices.conversion(minutes)
+    return Estimate(name, video, dollars, trouble)
 
 
 def of_file(path: Path) -> Measured:

@@ -1,8 +1,8 @@
 """Delete everything of one video: faces are personal data.
 
-That is the video, its results, rows and reports, the remains of unfinished or replaced collections, unfinished uploads,
-and its jobs' records; every version of each in a versioned bucket, including ``null`` (from before versioning). The
-command then lists the buckets again and reports what S3 still has, with the reason.
+That is the video, its results, rows and reports, its converted copies, the remains of unfinished or replaced
+collections, unfinished uploads, and its jobs' records; every version of each in a versioned bucket, including ``null``
+(from before versioning). The command then lists the buckets again and reports what S3 still has, with the reason.
 
 Rekognition deletes its own copy of its answers after 7 days. Dead letters (14 days), backups (DynamoDB's point-in-time
 recovery, 35 days) and logs (the setting log_retention_days) expire by themselves.
@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from cli.core.errors import CliError
 from cli.core.stack import Stack
 from lambdas.logic import results
+from lambdas.model.conversion import copies_prefix
 from lambdas.model.job import Job
 
 # What S3 calls the version of an object that was put while its bucket had no versioning. Without it in the request, a
@@ -60,11 +61,16 @@ def jobs_of(stack: Stack, key: str) -> list[Job]:
 
     Raises:
         NotThere: neither a job nor an object has that key.
-        CliError: the collector is writing the results of one right now.
+        CliError: the collector is writing the results of one right now, or MediaConvert its copy.
     """
     jobs = stack.table.of_video(stack.videos, key)
     if not jobs and not any(_versions(stack, stack.videos, key)):
         raise stack.unknown(key)
+    if any(job.state == "CONVERTING" for job in jobs):
+        raise CliError(
+            f"{key} is being converted right now, so its copy would appear after a deletion.",
+            stack.target.command("status", key, "--watch"),
+        )
     if any(job.state == "COLLECTING" for job in jobs):
         raise CliError(
             f"The results of {key} are being written right now, so they would reappear after a deletion.",
@@ -84,7 +90,8 @@ def things(stack: Stack, key: str, jobs: Sequence[Job]) -> list[Thing]:
             found += _versions(stack, stack.results, made)
         for recorded in filter(None, (job.result_key, job.rows_key)):
             found += _versions(stack, stack.results, recorded)
-        for prefix in (f"superseded/{job.job_id}/", f"collecting/{job.job_id}/"):
+        copies = copies_prefix(stack.results, job)
+        for prefix in (f"superseded/{job.job_id}/", f"collecting/{job.job_id}/", copies):
             found += _under(stack, stack.results, prefix)
     return list(dict.fromkeys(found))
 

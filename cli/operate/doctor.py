@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from cli.core.stack import Stack, Target
 from cli.operate import bucket
@@ -284,6 +284,29 @@ def _trust_trouble(trust: dict[str, Any], account: str) -> str:
     return "its trust policy does not name rekognition.amazonaws.com"
 
 
+def converting(stack: Stack) -> Iterator[Finding]:
+    """MediaConvert."""
+    if not stack.converts:
+        return
+    try:
+        stack.client("mediaconvert").list_jobs(MaxResults=1)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in ("AccessDenied", "AccessDeniedException"):
+            text = "these credentials may not list its jobs (mediaconvert:ListJobs); the starting function perhaps may"
+            yield Finding("unknown", "MediaConvert", text)
+            return
+        text = (
+            f"it does not answer ({code}: {error.response['Error'].get('Message', '')}), and the setting convert is on"
+        )
+        yield Finding("wrong", "MediaConvert", text, stack.target.deploy("-c", "convert=off"))
+    except EndpointConnectionError:
+        text = f"{stack.region} has no endpoint of MediaConvert, or it can't be reached; the setting convert is on"
+        yield Finding("wrong", "MediaConvert", text, stack.target.deploy("-c", "convert=off"))
+    else:
+        yield Finding("fine", "MediaConvert", "it answers")
+
+
 def slots(stack: Stack) -> Iterator[Finding]:
     """Slots."""
     limit, source = account_limit(stack)
@@ -343,6 +366,7 @@ CHECKS: tuple[Check, ...] = (
     publisher,
     subscriptions,
     tick,
+    converting,
     slots,
     dead_letters,
     backlog,

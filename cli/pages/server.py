@@ -66,7 +66,7 @@ MOST_CONNECTIONS = 64  # at once; a browser opens six
 POLL = 0.1  # seconds between checks for a shutdown
 
 # A video's state is the first of these that one of its jobs has: work in progress first, then failures.
-ORDER = ("RUNNING", "COLLECTING", "WAITING", "FAILED", "REJECTED", "SUCCEEDED")
+ORDER = ("RUNNING", "COLLECTING", "CONVERTING", "WAITING", "FAILED", "REJECTED", "SUCCEEDED")
 
 
 class BrokenOff(OSError):
@@ -247,6 +247,7 @@ def summary(seen: Overview, slots: int | None, search: str, state: str) -> dict[
         "backlog": {
             "running": states.count("RUNNING"),
             "waiting": states.count("WAITING"),
+            "converting": states.count("CONVERTING"),
             "collecting": states.count("COLLECTING"),
             "paused": bool(seen.scheduler.get("paused")),
             "blocked": [block.sentence for block in seen.blocks],

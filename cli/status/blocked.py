@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lambdas.model.blocking import RESULTS, VIDEOS, scopes_in
+from lambdas.model.blocking import CONVERSION, RESULTS, VIDEOS, scopes_in
 from lambdas.model.budget import BUDGET
 from lambdas.model.routing import UNKNOWN
 
@@ -18,7 +18,7 @@ class Block:
 
     Attributes:
         scope: ``videos`` (all jobs), ``results`` (all jobs, as results are not being collected), ``budget`` (all jobs,
-            as the month's budget is used up), or an analysis.
+            as the month's budget is used up), ``conversion`` (what has to be converted first), or an analysis.
         since: ISO time.
         reason: AWS's words, or the scheduler's.
     """
@@ -45,6 +45,11 @@ class Block:
             return (
                 f"Starting is held {since}: {reason}. It goes on when the month turns (UTC) or the budget is raised; "
                 "or now, with resume --over-budget. No job is lost."
+            )
+        if self.scope == CONVERSION:
+            return (
+                f"Converting is blocked {since}: {reason}. No job is lost; the scheduler tries one each minute, and "
+                "converts the others after the first success."
             )
         what = "Starting" if self.scope == VIDEOS else f"Starting {self.scope}"
         if self.scope == UNKNOWN:

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.console import Group
@@ -25,8 +25,9 @@ from cli.status.budget import read as read_budget
 from cli.status.overview import JobStatus, Overview, overview, when
 from cli.status.quota import CONCURRENT_JOBS, Quota, read_quota
 from lambdas.model import prices
+from lambdas.model.job import State
 
-STATES = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
+STATES: tuple[str, ...] = get_args(State)
 HEADINGS = ("video", "analysis", "state", "for", "what")
 LOOK_AGAIN = 2.0  # seconds, with --watch
 BAR = 40  # characters
@@ -150,7 +151,8 @@ def _lengths(seen: Overview) -> Iterator[str]:
             yield f"The video: {header.words}."
         shown, what = seen.statuses, "Its analyses"
     else:
-        shown, what = [status for status in seen.statuses if status.job.state == "WAITING"], "In line"
+        shown = [status for status in seen.statuses if status.job.state in ("WAITING", "CONVERTING")]
+        what = "In line"
     priced = [status for status in shown if status.usd]  # failed and rejected jobs cost nothing
     if priced:
         minutes, usd = sum(status.minutes or 0 for status in priced), sum(status.usd or 0 for status in priced)
@@ -236,6 +238,8 @@ def _of_job(status: JobStatus, seen: Overview) -> str:
     if job.state in ("FAILED", "REJECTED"):
         return job.reason or "no reason was given"
     words = [f"number {status.position:,} in line" if status.position else ""]
+    if job.state == "CONVERTING":
+        words.append("being converted" if job.conversion_id else "to be converted")
     if job.state == "WAITING" and seen.scheduler.get("paused"):
         words.append("paused")
     elif status.blocked:
@@ -268,6 +272,7 @@ def quota(stack: Stack, as_json: bool) -> None:
             ("slots in use by this stack", found.running, "RUNNING jobs"),
             ("the account's slots", limit, found.limit_from),
             ("in line", found.waiting, _why_in_line(found)),
+            ("being converted", found.converting, "before they come into line, no slot in use"),
             ("being collected", found.collecting, "done at Rekognition, no slot in use"),
         ],
         flexible=("",),

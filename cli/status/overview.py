@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate, islice, pairwise
 from statistics import mean, median
-from typing import Any
+from typing import Any, get_args
 
 from cli.core.stack import Stack
 from cli.results.result_lookup import newest_upload
 from cli.status.blocked import Block, blocks
 from lambdas.model import prices
 from lambdas.model.analyses import CATALOGUE
-from lambdas.model.job import FINAL, Job
+from lambdas.model.blocking import CONVERSION
+from lambdas.model.budget import BUDGET
+from lambdas.model.job import FINAL, Job, State
 from lambdas.model.shares import LIVE, Shares
 
 IN_LINE = ("RUNNING", "WAITING")
@@ -53,13 +55,15 @@ class JobStatus:
 
     @property
     def usd(self) -> float | None:
-        """List price of the analysis; None if unknown, zero if the job has failed or was rejected."""
+        """List price of the analysis, and of the conversion if one was begun for this job; None if unknown, zero if the
+        job has failed or was rejected."""
         if self.job.state in ("FAILED", "REJECTED"):
             return 0.0
         minutes = self.minutes
         if minutes is None or self.job.analysis not in CATALOGUE:
             return None
-        return minutes * prices.per_minute({self.job.analysis: self.job.parameters})[self.job.analysis]
+        converting = prices.conversion(minutes) if self.job.pays_conversion else 0.0
+        return minutes * prices.per_minute({self.job.analysis: self.job.parameters})[self.job.analysis] + converting
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -81,6 +85,8 @@ class JobStatus:
             "detections": job.detections,
             "result_key": job.result_key,
             "rows_key": job.rows_key,
+            "source_key": job.source_key,
+            "conversion_id": job.conversion_id,
             "size": job.size,
             "header": job.header.as_item if job.header and job.header.container else None,
             "minutes": self.minutes,
@@ -104,8 +110,7 @@ class Overview:
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state that has any, in order of a job's life."""
         states = [status.job.state for status in self.statuses]
-        order = ("WAITING", "RUNNING", "COLLECTING", "SUCCEEDED", "FAILED", "REJECTED")
-        return {state: states.count(state) for state in order if state in states}
+        return {state: states.count(state) for state in get_args(State) if state in states}
 
     @property
     def over(self) -> bool:
@@ -151,6 +156,8 @@ def arrange(
     # at the recent pace.
     blocked = blocks(scheduler)
     held = {job.job_id for job in waiting if any(block.meets(job.analysis) for block in blocked)}
+    if any(block.scope in (CONVERSION, BUDGET) for block in blocked):
+        held |= {job.job_id for job in jobs if job.state == "CONVERTING" and not job.conversion_id}
     ahead = [job.job_id for job in [*running, *waiting] if job.job_id not in held]
     turns = dict(zip(ahead, accumulate(lengths[job_id] for job_id in ahead), strict=True))
     videos: dict[str, list[Job]] = {}
@@ -232,6 +239,11 @@ def why_stuck(job: Job, scheduler: Mapping[str, Any], now: float) -> str:
         lease = when(job.lease_until) if job.lease_until else when(job.state_since)
         if now - lease > STUCK_COLLECTING:
             return "its collector stopped, and no other has taken over: is there a dead letter?"
+    elif job.state == "CONVERTING":
+        if job.start_errors:
+            return f"{job.start_errors} conversions failed: {job.reason}"
+        if job.conversion_id is None and since > STUCK_DUE and not scheduler.get("paused"):
+            return f"its conversion has not begun: {job.reason or 'does the tick run?'}"
     elif job.state == "WAITING" and not scheduler.get("paused"):
         if job.start_errors:
             return f"{job.start_errors} starts failed: {job.reason}"

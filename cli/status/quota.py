@@ -19,6 +19,7 @@ class Quota:
     running: int  # RUNNING jobs of this stack: each holds a slot
     collecting: int  # finished at Rekognition, results being written: no slot
     waiting: int
+    converting: int  # MediaConvert makes a copy that Rekognition can read: no slot
     paused: bool
     blocked: Sequence[Block]  # what the scheduler doesn't start, and why
     refused_at: str | None  # when the service last said "no slot"
@@ -35,6 +36,7 @@ def read_quota(stack: Stack) -> Quota:
         running=sum(1 for _ in table.in_state("RUNNING")),
         collecting=sum(1 for _ in table.in_state("COLLECTING")),
         waiting=sum(1 for _ in table.in_state("WAITING")),
+        converting=sum(1 for _ in table.in_state("CONVERTING")),
         paused=bool(scheduler.get("paused")),
         blocked=blocks(scheduler),
         refused_at=scheduler.get("refused_at"),

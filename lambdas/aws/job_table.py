@@ -502,11 +502,13 @@ class Jobs(SchedulerRecord):
         changes = self._conversion_wanted(job, reason, seconds)
         return self._change_converting(job, {**changes, "start_errors": job.start_errors + failed})
 
-    def note_conversion(self, job: Job, number: int, conversion_id: str, look_at: float) -> Job | None:
+    def note_conversion(
+        self, job: Job, number: int, conversion_id: str, look_at: float, *, paid: bool = False
+    ) -> Job | None:
         """Record MediaConvert's id of the conversion that a job waits for, and when to look at it; None if its state
-        changed meanwhile."""
+        changed meanwhile. `paid`: it was begun for this job, which is charged for it."""
         changes = {"conversion_id": conversion_id, "conversions": number, "due_at": iso(look_at), "polls": 0}
-        return self._change_converting(job, {**changes, "reason": None})
+        return self._change_converting(job, {**changes, "reason": None, **({"pays_conversion": True} if paid else {})})
 
     def look_later(self, job: Job, reason: str, look_at: float) -> Job | None:
         """Look at a CONVERTING job again at that time, after trouble; None if its state changed meanwhile."""

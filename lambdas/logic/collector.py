@@ -13,7 +13,7 @@ from lambdas.aws.multipart import UploadGone
 from lambdas.aws.telemetry import Count, count, logger
 from lambdas.logic.results import Results, ResultWriter
 from lambdas.model.clock import Clock
-from lambdas.model.conversion import MOST_TRIES, UNSUPPORTED
+from lambdas.model.conversion import UNSUPPORTED
 from lambdas.model.errors import (
     CollectionDenied,
     EventRefused,
@@ -328,7 +328,7 @@ class Collector:
         if job.state == "CONVERTING" or (job.source_key and job.state == "WAITING"):
             logger.info("converted meanwhile; that was a start of the video itself", extra={"reason": reason})
             return True
-        if not self._converts or job.source_key or job.conversions >= MOST_TRIES:
+        if not self._converts or job.source_key:
             return False
         if self._jobs.convert(job, reason):
             logger.warning("to be converted", extra={"reason": reason})

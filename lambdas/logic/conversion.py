@@ -167,15 +167,15 @@ class Converter:
         conversion_id = known or self._mediaconvert.begin(job, job.header, number)
         logger.info("converting", extra={"conversion_id": conversion_id, "number": number})
         count(Count.CONVERSIONS_BEGUN)
-        return self._running(self._record(job, number, conversion_id))
+        return self._running(self._record(job, number, conversion_id, paid=True))
 
     def _others(self, job: Job) -> list[Job]:
         """The other jobs of the same upload."""
         found = self._jobs.of_video(job.bucket, job.key)
         return [other for other in found if other.etag == job.etag and other.job_id != job.job_id]
 
-    def _record(self, job: Job, number: int, conversion_id: str) -> Job | None:
-        return self._jobs.note_conversion(job, number, conversion_id, self._clock.now() + FIRST_LOOK)
+    def _record(self, job: Job, number: int, conversion_id: str, *, paid: bool = False) -> Job | None:
+        return self._jobs.note_conversion(job, number, conversion_id, self._clock.now() + FIRST_LOOK, paid=paid)
 
     @staticmethod
     def _running(job: Job | None) -> Step:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from lambdas.model.clock import iso
-from lambdas.model.prices import per_minute
+from lambdas.model.prices import conversion, per_minute
 
 if TYPE_CHECKING:
     from lambdas.model.job import Job
@@ -140,8 +140,10 @@ def minutes_of(job: "Job") -> float:
 
 
 def charge_of(job: "Job", minutes: float, month: str) -> Charge:
-    """What `minutes` of a job's video cost in its analysis."""
+    """What `minutes` of a job's video cost in its analysis, and to convert if it was converted for this job."""
     usd = minutes * per_minute({job.analysis: job.parameters})[job.analysis]
+    if job.pays_conversion:
+        usd += conversion(minutes)
     return Charge(month, exact(usd), exact(minutes))
 
 

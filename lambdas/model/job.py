@@ -78,6 +78,7 @@ class Job:
     source_key: str | None = None
     conversions: int = 0  # how many conversions were wanted: the number of the one that a CONVERTING job waits for
     conversion_id: str | None = None  # MediaConvert's id of it
+    pays_conversion: bool = False  # whether a conversion was begun for this job, and not for another analysis
 
     @property
     def token(self) -> str:

@@ -32,6 +32,11 @@ def per_minute(analyses: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
+def conversion(minutes: float) -> float:
+    """Dollars for converting so many minutes of video."""
+    return usd("mediaconvert_minute", minutes)
+
+
 def as_of() -> str:
     """Region and date of the prices, to print under a sum."""
     return f"list prices in {known()['region']}, {known()['dated']}; check before relying"

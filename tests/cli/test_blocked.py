@@ -52,6 +52,7 @@ def test_only_what_is_blocked_is_told_and_what_stops_most_comes_first() -> None:
         ("videos", f"Starting is blocked since 2027-01-15 08:00 UTC: {DENIED}. No job is lost"),
         ("text-detection", "Starting text-detection is blocked since 2027-01-15 08:00 UTC: "),
         ("unknown", "Reading which analyses uploaders ask for is blocked since 2027-01-15 08:00 UTC: "),
+        ("conversion", f"Converting is blocked since 2027-01-15 08:00 UTC: {DENIED}. No job is lost"),
         ("results", "Starting is held since 2027-01-15 08:00 UTC because results are not being collected: "),
     ],
 )

@@ -456,24 +456,24 @@ class TestAFormatThatRekognitionDoesNotKnow:
         assert station.announced == []
 
     @pytest.mark.parametrize(
-        ("converts", "changes"), [(False, {}), (True, {"source_key": "converted/x"}), (True, {"conversions": 3})]
+        ("converts", "changes"), [(False, {"conversions": 0}), (True, {"source_key": "converted/x"})]
     )
     def test_is_the_end_where_nothing_is_converted_or_the_copy_failed_too(
         self, converts: bool, changes: dict[str, Any]
     ) -> None:
         station = self.station(converts=converts)
         job = station.job()
-        station.jobs._update(job.job_id, changes or {"conversions": 0})
+        station.jobs._update(job.job_id, changes)
 
         station.collect(job)
 
         assert (station.get(job).state, station.get(job).reason) == ("FAILED", self.UNSUPPORTED)
         assert station.announced == [("FAILED", {"reason": self.UNSUPPORTED})]
 
-    def test_is_converted_up_to_three_times(self) -> None:
+    def test_is_converted_again_where_earlier_conversions_failed_and_an_operator_retries(self) -> None:
         station = self.station()
         job = station.job()
-        station.jobs._update(job.job_id, {"conversions": 2})
+        station.jobs._update(job.job_id, {"conversions": 3})
 
         station.collect(job)
 

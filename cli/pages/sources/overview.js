@@ -4,7 +4,7 @@ theme.begin();
 const { name, extensions } = JSON.parse($("data").textContent);
 const AT_ONCE = 2; // uploads
 const DONE_SHOWN = 4000; // ms that a finished upload stays visible
-const NAMES = { WAITING: "in line", RUNNING: "running", COLLECTING: "collecting", SUCCEEDED: "done", FAILED: "failed", REJECTED: "refused" };
+const NAMES = { WAITING: "in line", CONVERTING: "converting", RUNNING: "running", COLLECTING: "collecting", SUCCEEDED: "done", FAILED: "failed", REJECTED: "refused" };
 
 $("name").textContent = name;
 $("taken").textContent = `${extensions.join(" and ")}, up to 10 GB each`;
@@ -28,8 +28,8 @@ async function look() {
     if (mine !== asked) return;
     trouble("");
     draw(found);
-    const { running, waiting, collecting } = found.backlog;
-    next = running + waiting + collecting || uploads.length ? 1500 : 6000;
+    const { running, waiting, converting, collecting } = found.backlog;
+    next = running + waiting + converting + collecting || uploads.length ? 1500 : 6000;
   } catch (problem) {
     if (mine !== asked) return;
     trouble(problem instanceof TypeError ? "The server has stopped. To start it again, type: rekognition-batch open" : problem.message);
@@ -63,7 +63,7 @@ function draw({ backlog, all, counts, matching, videos }) {
   }
 }
 
-function drawBacklog({ running, waiting, collecting, paused, blocked, refused, slots }) {
+function drawBacklog({ running, waiting, converting, collecting, paused, blocked, refused, slots }) {
   const many = slots ?? 20;
   const boxes = Math.min(Math.max(many, running), 60);
   if ($("slots").childElementCount !== boxes) $("slots").replaceChildren(...Array.from({ length: boxes }, () => el("i")));
@@ -71,6 +71,7 @@ function drawBacklog({ running, waiting, collecting, paused, blocked, refused, s
   put($("line"), [
     slots ? `${running} of ${slots} slots in use` : `${running} running`,
     `${count(waiting)} in line`,
+    converting ? `${count(converting)} converting` : "",
     collecting ? `${collecting} collecting` : "",
     paused ? "starting is paused" : "",
     blocked.length ? "starting is blocked" : "",
@@ -125,6 +126,7 @@ function drawVideo(item, video) {
 function said(job) {
   const text = {
     WAITING: job.position ? `number ${count(job.position)} in line` : "in line",
+    CONVERTING: "being converted first",
     RUNNING: "running",
     COLLECTING: "collecting the results",
     SUCCEEDED: job.detections === null ? "done" : `${count(job.detections)} found`,

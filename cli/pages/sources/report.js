@@ -48,7 +48,7 @@ for (const tile of page.tiles) {
 $("tiles").hidden = !page.tiles.length;
 
 const missing = page.jobs.filter((job) => job.state !== "SUCCEEDED");
-const SAID = { WAITING: "waits in line", RUNNING: "is being worked on", COLLECTING: "is nearly there", FAILED: "failed", REJECTED: "was refused" };
+const SAID = { WAITING: "waits in line", CONVERTING: "is being converted first", RUNNING: "is being worked on", COLLECTING: "is nearly there", FAILED: "failed", REJECTED: "was refused" };
 for (const job of missing) {
   const name = kinds.find((kind) => kind.analysis === job.analysis)?.title ?? job.analysis;
   $("notes").append(el("li", {}, el("b", {}, name), ` ${SAID[job.state] ?? job.state}`, job.reason ? ": " : "", el("bdi", {}, job.reason ?? "")));
