@@ -136,7 +136,6 @@ class Scheduler:
         def enough_time() -> bool:
             return milliseconds_left() > SPARE
 
-        released = 0
         try:
             known = self._jobs.scheduler()
             faults = self._faults(known)
