@@ -12,6 +12,7 @@ from lambdas.aws import multipart
 from lambdas.aws.multipart import UploadGone
 from lambdas.logic.collector import Collector
 from lambdas.logic.results import ResultWriter
+from lambdas.model.budget import month_of
 from lambdas.model.clock import iso
 from lambdas.model.errors import (
     CollectionDenied,
@@ -24,6 +25,8 @@ from lambdas.model.errors import (
 from lambdas.model.events import Finished, ask_again
 from lambdas.model.job import Job
 from lambdas.model.page import Page
+from lambdas.model.video_header import VideoHeader
+from tests.fake_aws import START_OF_TIME
 from tests.lambdas.test_job_table import Desk
 from tests.lambdas.test_results import NEWER, PAGES, Shelf, page
 
@@ -744,6 +747,63 @@ class TestPageOneAgain:
 
         assert station.get(job).result_key == "results/x.mp4/label-detection.json"
         station.shelf.holds()
+
+
+class TestWhatAnEndCosts:
+    """A job of two minutes is charged when it is claimed; see model/budget.py."""
+
+    def charged(self, station: Station) -> Job:
+        job = station.waiting(analysis="label-detection")
+        station.jobs._update(job.job_id, {"header": VideoHeader("mp4", "h264", seconds=120.0, video=True)})
+        claimed = station.jobs.claim(job.job_id)
+        assert claimed is not None
+        station.jobs.started(claimed, "r", poll_at=station.clock.now() + 120)
+        assert self.minutes(station) == (2.0, 0.0)
+        return station.get(job)
+
+    def minutes(self, station: Station) -> tuple[float, float]:
+        """Charged this month, and spent of that."""
+        month = station.jobs.month(month_of(START_OF_TIME))
+        return month.committed_minutes, month.spent_minutes
+
+    @pytest.mark.parametrize("message", ["bad codec", "internal"])
+    def test_is_given_back_where_rekognition_failed(self, station: Station, message: str) -> None:
+        job = self.charged(station)
+        station.say(Page("FAILED", [], "[]", {"StatusMessage": message}, None))
+
+        station.collect(job)
+
+        assert self.minutes(station) == (0.0, 0.0)
+
+    def test_is_given_back_where_rekognition_never_ended(self, station: Station) -> None:
+        job = self.charged(station)
+        station.clock.seconds += 14 * DAY + 1
+        station.say(Page("IN_PROGRESS", [], "[]", {}, None))
+
+        station.collect(job, None)
+
+        assert (station.get(job).state, self.minutes(station)) == ("FAILED", (0.0, 0.0))
+
+    @pytest.mark.parametrize(("earlier", "state"), [([], "WAITING"), (["r1", "r2"], "FAILED")])
+    def test_is_spent_where_rekognition_forgot_the_results(
+        self, station: Station, earlier: list[str], state: str
+    ) -> None:
+        job = self.charged(station)
+        station.jobs._update(job.job_id, {"past_rekognition_job_ids": earlier})
+        station.say(JobForgotten("no such job"))
+
+        station.collect(job, None)
+
+        assert (station.get(job).state, self.minutes(station)) == (state, (2.0, 2.0))
+
+    def test_is_spent_where_the_results_expired_before_they_could_be_read(self, station: Station) -> None:
+        job = self.charged(station)
+        station.clock.seconds += 9 * DAY
+        station.say(ServiceTrouble("no answer"))
+
+        station.collect(job, None)
+
+        assert (station.get(job).state, self.minutes(station)) == ("FAILED", (2.0, 2.0))
 
 
 class TestTrouble:
