@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambdas.aws.videos import HEADER_TIME, Videos
-from lambdas.model.video_header import MOST_READS, VideoHeader
+from lambdas.model.pieces import MOST_READS
+from lambdas.model.video_header import VideoHeader
 from rekognition_local import Simulated
 from tests.fast_fake.world import StandInWorld, standin_world
 from tests.rekognition_local import videos

@@ -11,7 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from lambdas.model.video_header import MOST_BYTES, MOST_READS, PIECE, VideoHeader, read_header
+from lambdas.model.mkv_avi import DURATION, INFO, SEGMENT, TRACKS
+from lambdas.model.pieces import MOST_BYTES, MOST_READS, PIECE
+from lambdas.model.video_header import VideoHeader, read_header
 from tests.rekognition_local import videos
 
 FAST = {"preset": "ultrafast", "g": "10"}
@@ -185,6 +187,52 @@ def test_another_container_is_known_by_its_first_bytes(folder: Path, container: 
     assert header.container == container
     assert "Rekognition reads MP4 and MOV. Convert it (or set `convert`): ffmpeg -i IN" in header.trouble
     assert header.convertible
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("h264.mkv", {"options": REORDERED, "sound": "aac"}),
+        ("hevc.mkv", {"codec": "libx265", "options": HEVC, "sound": "aac", "sound_first": True}),
+        ("large.mkv", {"codec": "mpeg4", "options": {"qscale": "1"}, "size": (640, 360)}),
+        ("vp8.webm", {"codec": "libvpx", "frames": 10, "sound": "libopus"}),
+        ("vp9.webm", {"codec": "libvpx-vp9", "frames": 10}),
+        ("av1.webm", {"codec": "libsvtav1", "frames": 10}),
+        ("mpeg4.avi", {"codec": "mpeg4", "rate": 25}),
+        ("h264.avi", {"options": FAST, "rate": Fraction(30000, 1001)}),
+        ("sound-first.avi", {"codec": "mjpeg", "pixels": "yuvj420p", "sound": "mp2", "sound_first": True}),
+    ],
+)
+def test_matroska_and_avi_are_read_as_pyav_reads_them(folder: Path, name: str, form: dict[str, Any]) -> None:
+    content = made(folder / f"others-{name}", **form).read_bytes()
+
+    reads = Reads(content)
+    header = read_header(reads, len(content))
+
+    assert header
+    assert reads.number == 1
+    with av.open(str(folder / f"others-{name}")) as container:
+        stream = container.streams.video[0]
+        assert header.codec == stream.codec_context.codec.canonical_name
+        assert header.seconds == pytest.approx((container.duration or 0) / 1e6, abs=0.05)
+        assert (header.width, header.height) == (stream.width, stream.height)
+        assert header.rate == pytest.approx(float(stream.average_rate or 0), rel=0.001)
+    assert header.convertible == (name != "h264.avi")  # AWS's pages disagree on AVI: Rekognition is asked
+
+
+def test_matroska_and_avi_without_a_video_track_are_not_convertible(folder: Path) -> None:
+    for name in ("sound.mka", "sound.avi"):
+        with av.open(str(folder / name), "w", format=None if name.endswith("avi") else "matroska") as container:
+            heard: Any = container.add_stream("mp2", rate=48000, layout="mono")
+            tone = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), format="s16", layout="mono")
+            tone.sample_rate = 48000
+            container.mux(heard.encode(tone))
+            container.mux(heard.encode())
+
+        header = known((folder / name).read_bytes())
+
+        assert header.video is False
+        assert not header.convertible
 
 
 @pytest.mark.parametrize(
@@ -628,7 +676,8 @@ def whole(folder: Path) -> list[bytes]:
     """A file of each kind."""
     names = [name for name in KINDS if KINDS[name].get("size", (64, 64))[0] < 1000]
     paths = [folder / name if (folder / name).exists() else made(folder / name, **KINDS[name]) for name in names]
-    return [path.read_bytes() for path in paths] + [mp4(track(), track(handler=b"soun"))]
+    others = [made(folder / f"whole-{name}", **form) for name, form in OTHERS.values()]
+    return [path.read_bytes() for path in [*paths, *others]] + [mp4(track(), track(handler=b"soun"))]
 
 
 class TestHostileFiles:
@@ -679,7 +728,8 @@ class TestHostileFiles:
         """Sizes, counts and times, where a reader could be led astray."""
         kinds = [
             b"moov", b"trak", b"stts", b"stsd", b"elst", b"mdhd", b"mvhd", b"moof", b"trun", b"tfdt", b"tfhd", b"sidx",
-            b"mdat", b"tkhd", b"mfra", b"tfra", b"mfro", b"esds", b"hdlr",
+            b"mdat", b"tkhd", b"mfra", b"tfra", b"mfro", b"esds", b"hdlr", b"strh", b"strf", b"hdrl", SEGMENT, INFO,
+            TRACKS, DURATION,
         ]  # fmt: skip
 
         def changed(dice: random.Random) -> bytes:
@@ -716,6 +766,9 @@ class TestHostileFiles:
 
         read(FTYP + box(b"moov", box(b"free") * 130_000))
         read(FTYP + box(b"free") * 130_000)
+        read(bytes.fromhex("1a45dfa380") + bytes.fromhex("ec80") * 500_000)
+        read(bytes.fromhex("1a45dfa38018538067ff") + bytes.fromhex("ec80") * 500_000)
+        read(b"RIFF" + bytes([255] * 4) + b"AVI " + b"JUNK\0\0\0\0" * 130_000)
 
         assert time.process_time() - began < 1
 
