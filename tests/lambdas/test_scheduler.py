@@ -380,7 +380,7 @@ class TestAStart:
         check, patched.check = yard.check, meanwhile
         yard.fill()
 
-        assert yard.get(job).state == "RUNNING"
+        assert yard.get(job).rekognition_job_id == "r of a"
 
     def test_with_a_fault_that_may_be_the_accounts_makes_its_job_a_suspect(self, yard: Yard) -> None:
         [job] = yard.line_up("a")
@@ -591,7 +591,8 @@ class TestABudget:
 
     def charge(self, yard: Yard, charged: float, told: int = 0, **more: Any) -> None:
         patched: Any = yard.jobs
-        patched.month = lambda month: Month(committed_usd=charged, committed_minutes=7.04, told=told, **more)
+        this = Month(committed_usd=charged, committed_minutes=7.26, told=told, **more)
+        patched.month = lambda month: this if month == "2027-01" else Month()
         patched.note_told = lambda month, percent: yard.noted.append((month, percent))
 
     def reached(self, yard: Yard) -> list[int]:
@@ -684,7 +685,7 @@ class TestABudget:
         assert yard.noted == ([] if percent is None else [("2027-01", percent)])
 
     def test_is_announced_with_what_is_charged_and_what_is_allowed(self) -> None:
-        yard = self.yard(charged=100.004)
+        yard = self.yard(charged=100.128)
 
         yard.tick()
 
@@ -694,8 +695,8 @@ class TestABudget:
                 {
                     "month": "2027-01",
                     "percent": 50,
-                    "charged_usd": 100.0,
-                    "charged_minutes": 7.0,
+                    "charged_usd": 100.13,
+                    "charged_minutes": 7.3,
                     "budget_usd": 200.0,
                     "budget_minutes": None,
                 },
@@ -790,6 +791,15 @@ class TestAVersionThatIsGone:
         yard.fill()
 
         assert (yard.get(job).state, yard.get(job).attempt, yard.get(job).version_id) == ("RUNNING", 2, "v2")
+
+    def test_is_the_reason_of_that_attempt_until_its_start(self, yard: Yard) -> None:
+        job = self.uploaded_twice(yard)
+        yard.jobs._update(job.job_id, {"maybe_started": True})
+        yard.says["a"] = [NoFreeSlot("20 run")]
+
+        yard.fill()
+
+        assert (yard.get(job).attempt, yard.get(job).reason) == (2, "that version was deleted")
 
     def test_is_the_end_where_the_newest_is_gone_too(self, yard: Yard) -> None:
         job = self.uploaded_twice(yard)
