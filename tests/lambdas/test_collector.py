@@ -53,7 +53,8 @@ class Station(Desk):
         self.waits: list[tuple[float, float]] = []
         self.seconds_a_page = 0.0
         self.when_asked: dict[str | None, Callable[[], None]] = defaultdict(lambda: lambda: None)
-        self.collector = Collector(self.jobs, self, self.shelf.results, self, self, self.clock, converts=converts)
+        setting = {"converts": True} if converts else {}
+        self.collector = Collector(self.jobs, self, self.shelf.results, self, self, self.clock, **setting)
         self.say(*PAGES)
 
     def say(self, *pages: Page | Exception) -> None:
