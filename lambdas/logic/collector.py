@@ -115,7 +115,7 @@ class Collector:
                     self._poll_later(job, finished, owner, error)
                 except Exception as error:
                     self._note(job, f"collecting: {type(error).__name__}: {error}")
-                    if finished.rekognition_job_id:
+                    if finished.rekognition_job_id or job.state in FINAL:
                         raise
                     # Our own message: the job will be polled again, so a dead letter would be of no use.
                     logger.exception("could not collect")
@@ -268,7 +268,9 @@ class Collector:
     def _poll_later(self, job: Job, finished: Finished, owner: str, error: Exception) -> None:
         """Schedule a poll after `error`; end the job if its results have expired."""
         self._log(error)
-        if self._expired(job) and not isinstance(error, EventRefused):
+        # Not after the first error (`reason` is None): asked once more, Rekognition may answer that it has forgotten
+        # the job, and then there is another attempt.
+        if self._expired(job) and job.reason and not isinstance(error, EventRefused | SlowDown):
             try:
                 expired = f"its results expired at Rekognition before they could be read: {error}"
                 self._end_failed(job, expired, billed=True)

@@ -9,10 +9,11 @@ import pytest
 
 from lambdas.aws import multipart
 from lambdas.aws.job_table import Jobs
-from lambdas.logic.results import ResultWriter
+from lambdas.logic.results import Results, ResultWriter
 from lambdas.model.events import ask_again
 from rekognition_local import Simulated
 from rekognition_local.faults import Script
+from tests.fast_fake.client import refuse
 from tests.fast_fake.world import StandInWorld, standin_world
 
 RESULT = "results/clip.mp4/face-detection.json"
@@ -378,6 +379,49 @@ class TestNotAllowedToRead:
 
         assert world.job("clip.mp4")["state"] == "FAILED"
         assert [event["DetailType"] for event in world.announcements] == ["Job Failed"]
+
+
+@pytest.mark.parametrize("code", ["InternalServerError", "ThrottlingException", "InvalidParameterException"])
+def test_one_error_after_days_without_collecting_does_not_end_a_job(world: StandInWorld, code: str) -> None:
+    message = ended(world)
+    world.pass_time(8.1 * DAY)
+    world.rekognition.inject("GetFaceDetection", code, times=100)
+
+    world.collect(message)
+    cause_fixed(world)
+    pass_days(world, 0.05)
+
+    holds(world, 4_500)
+    assert world.job("clip.mp4")["attempt"] == 2
+
+
+def test_throttling_never_ends_a_job(world: StandInWorld) -> None:
+    message = ended(world)
+    world.pass_time(8.1 * DAY)
+    world.rekognition.inject("GetFaceDetection", "ThrottlingException", times=100_000)
+
+    world.collect(message)
+    world.collect(message)
+
+    assert world.job("clip.mp4")["state"] == "RUNNING"
+
+
+def test_a_result_that_is_wanted_back_comes_back_though_s3_fails_at_first(
+    world: StandInWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for content in (b"first", b"second"):
+        world.drop("clip.mp4", content)
+        world.settle()
+    world.drop("clip.mp4", b"first")
+    [wanted] = world.messages()
+    monkeypatch.setattr(Results, "current_owner", lambda *_: refuse("503", "HeadObject", 503))
+
+    answer = world.collect(wanted)
+    monkeypatch.undo()
+    world.collect(wanted)
+
+    assert answer["batchItemFailures"]
+    assert world.result(RESULT)["JobTag"] == world.jobs()[0]["job_id"]
 
 
 def test_results_that_can_not_be_read_for_any_reason_end_too(world: StandInWorld) -> None:
