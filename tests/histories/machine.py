@@ -96,6 +96,15 @@ AIMED = (
     Plan(3, "meanwhile", "Get", meanwhile="finished", choice=-1, seconds=100.0),
 )
 
+# While a collector writes a long video's results (in 37 calls, or 54 with checkpoints), another one is told of the same
+# end. It takes its turn at once; or near the end, when the lease is over; or the first has little time left, or dies.
+COLLECTING = (
+    *(Plan(number, "meanwhile", meanwhile="finished") for number in range(1, 37, 3)),
+    *(Plan(number, "meanwhile", meanwhile="finished", seconds=100.0) for number in range(22, 46)),
+    *(Plan(number, "meanwhile", seconds=240.0) for number in range(4, 34, 3)),
+    *(Plan(number, "crash after") for number in range(3, 45, 4)),
+)
+
 
 def _plan() -> Plan:
     somewhere = _dice.randint(1, _dice.choice((10, 40)))
@@ -290,7 +299,49 @@ class Histories(RuleBasedStateMachine):
         for _ in range(0, len(self.uploads), 10):  # those that fail come again
             self.hear(0, 10, False)
 
+    @rule(key=st.sampled_from(KEYS))
+    def regret(self, key: str) -> None:
+        """A video is deleted before its turn, and uploaded again at the moment in which its job is rejected."""
+        self.upload(key, b"1")
+        self.delete(key, version=True)
+        self.hear(len(self.uploads) - 1, 1, False, Plan(1, "meanwhile", "PutEvents", meanwhile="again"))
+
+    @rule(key=st.sampled_from(KEYS), plan=st.sampled_from((None, Plan(1, "in part", "Send"))))
+    def put_back(self, key: str, plan: Plan | None) -> None:
+        """A video is analysed, replaced by another that is analysed too, and then put back."""
+        for content in (b"1", b"22"):
+            self.upload(key, content)
+            self._settle()
+        self.upload(key, b"1")
+        self.hear(len(self.uploads) - 1, 1, False, plan)
+
+    @rule(key=st.sampled_from(KEYS), plan=st.sampled_from(COLLECTING), then=st.sampled_from(("", "days", "lost")))
+    def interrupt(self, key: str, plan: Plan, then: str) -> None:
+        """A long video is analysed, and something happens while its results are collected. And then its page tokens
+        expire, or its notifications have failed too often."""
+        self.upload(key, b"4444")
+        upload = self.truth.uploads[-1]
+        self.hear(len(self.uploads) - 1, 1, False)
+        self.time(10.0)
+        tags = {upload.job_id(name) for name in PARAMETERS}
+        message = next((each for each in self.finished if json.loads(each).get("JobTag") in tags), None)
+        if message is None:
+            return
+        self.finished.insert(0, message)
+        self.hear_of_an_end(self.finished.index(message, 1), False, 270.0, plan)
+        if then == "days" and self.finished and not self.waited:
+            self.days(2)
+        elif then == "lost":
+            self.finished = [each for each in self.finished if json.loads(each).get("JobTag") not in tags]
+
     # what operators do, and others in the account
+
+    @rule(key=st.sampled_from(KEYS))
+    def ask_in_vain(self, key: str) -> None:
+        """An uploader asks for what the settings use and don't let uploaders choose."""
+        self.redeploy(SETTINGS[4])
+        self.upload(key, b"1", {"words": TEXT})
+        self.hear(len(self.uploads) - 1, 1, False)
 
     @rule(choices=st.sampled_from(SETTINGS))
     def redeploy(self, choices: Choices) -> None:
@@ -395,9 +446,10 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.slots or self.finished)
     @rule(at=some)
     def lose(self, at: int) -> None:
-        """A message never arrives."""
+        """A notification never arrives. (SQS loses none of our own messages.)"""
         messages = self.slots or self.finished
-        messages.pop(at % len(messages))
+        if "JobId" in json.loads(messages[at % len(messages)]):
+            messages.pop(at % len(messages))
 
     @rule(plan=plans)
     def tick(self, plan: Plan | None = None) -> None:
@@ -666,6 +718,18 @@ class Histories(RuleBasedStateMachine):
                 return
             self.watch.after_a_step()
         raise Broken(ENDS, self.world.jobs())
+
+    def _settle(self) -> None:
+        """Two minutes pass, and everything is delivered once."""
+        for _ in range(2):
+            for _ in range(-(-len(self.uploads) // 3)):
+                self.hear(0, 3, False)
+            for _ in range(len(self.slots)):
+                self.hear_of_a_slot(0, False)
+            for _ in range(len(self.finished)):
+                self.hear_of_an_end(0, False, 300.0)
+            self.time(61.0)
+            self.tick()
 
     def _deliver_all(self) -> None:
         for _ in range(5000):

@@ -420,7 +420,7 @@ BUGS = (
         rekognition_module,
         "_raise_get_error",
         _no_such_page(rekognition_module._raise_get_error),
-        (ONE_START,),
+        (ONE_START, QUIET),
     ),
     Bug("publish without looking who is there", results, "_newer", lambda holder, job: False, (NEWEST,)),
     Bug(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.model import analyses
 from lambdas.model.analyses import CATALOGUE
-from rekognition_local.faults import LASTING, PASSING
+from rekognition_local.faults import LASTING
 from rekognition_local.jobs import Job as Accepted
 from tests.fake_aws import ENVIRONMENT, World
 from tests.histories.settings import PARAMETERS, Choices
@@ -35,6 +36,7 @@ QUIET = "a handler fails only when AWS does"
 PROMISES = (ENDS, STAYS, COMPLETE, ONE_START, NO_WORK, QUOTA, CONSERVING, NEWEST, JUST, LEASE, TOLD, QUIET)
 
 OUR_TOPIC = ENVIRONMENT["JOB_FINISHED_TOPIC_ARN"]
+BROKEN_FILE = (ValueError, KeyError, EOFError, OSError, zlib.error)  # what reading one ends in
 UNKNOWN = "unknown"  # the analysis of a job whose uploader's choice is unknown, or can't be done
 
 
@@ -191,6 +193,8 @@ class Watch:
             job = next(job for job in self._world.jobs() if job["job_id"] == params["JobTag"])
             seen = self._trouble.running[-1].seen.get(job["key"])
             hold(NO_WORK, seen == job["etag"], f"a start of what may be another video: {seen} was seen, {job}")
+        if service == "rekognition" and operation.startswith("Get"):
+            self._trouble.running[-1].held.clear()
         if service == "s3" and operation in ("PutObject", "CompleteMultipartUpload") and params["Bucket"] == "results":
             self._publishes(params)
 
@@ -203,8 +207,10 @@ class Watch:
             if upload is None:
                 return
             labels = upload.metadata
-        job, owner = self._before_write.get(labels["job-id"], {}), self._trouble.running[-1].owner
-        hold(LEASE, job.get("lease_owner") == owner, f"{owner} writes {params['Key']}, and the job is {job}")
+        job, invocation = self._before_write.get(labels["job-id"], {}), self._trouble.running[-1]
+        # It may lose the lease while S3 is slow, after it has looked; then S3's conditions guard the result.
+        mine = job.get("lease_owner") == invocation.owner or job.get("job_id") in invocation.held
+        hold(LEASE, mine, f"{invocation.owner} writes {params['Key']}, and the job is {job}")
 
     @property
     def _before_write(self) -> dict[str, dict[str, Any]]:
@@ -256,10 +262,7 @@ class Watch:
         if after["attempt"] == before["attempt"]:
             if now != known:
                 hold(ONE_START, known is None, f"started as {known}, and then as {now}: {after}")
-                # Or as an earlier one, whose start was not known of: it is collected all the same.
-                tokens = {analyses.attempt_token(after["job_id"], n + 1) for n in range(int(after["attempt"]))}
-                unknown = {job.id for job in self._accepted() if job.token in tokens}
-                unknown.difference_update(after.get("past_rekognition_job_ids", ()))
+                unknown = {start.id for start in self._not_known_before(after)}
                 hold(ONE_START, now in unknown, f"{now} is not what was started as this attempt: {after}")
             if versions[0] != versions[1]:
                 hold(ONE_START, not starts, f"started with version {versions[0]}, changed to {versions[1]}: {after}")
@@ -278,6 +281,9 @@ class Watch:
         from lambdas.model.clock import iso
 
         owner, now = before.get("lease_owner"), iso(self._now())
+        renewed = after.get("lease_until") != before.get("lease_until")
+        if renewed and after.get("lease_owner") == self._trouble.running[-1].owner:
+            self._trouble.running[-1].held.add(after["job_id"])
         if owner and after.get("lease_owner") not in (None, owner) and before["attempt"] == after["attempt"]:
             until = before.get("lease_until", "")
             hold(LEASE, until <= now, f"{owner}'s until {until}, taken at {now}: {after}")
@@ -299,13 +305,27 @@ class Watch:
         if state == "REJECTED":
             hold(STAYS, "rekognition_job_id" not in job, f"REJECTED, and Rekognition has accepted it: {job}")
         if state == "FAILED":
-            token = analyses.attempt_token(job_id, int(job["attempt"]))
-            starts = [start for start in self._accepted() if start.token == token]
-            hold(JUST, starts and self._is_over(starts[-1]), f"FAILED, and its results can be had: {job}")
-            if starts[-1].outcome and starts[-1].outcome.failure == PASSING:
-                hold(JUST, job["attempt"] >= 3, f"FAILED for a reason that passes: {job}")
+            self._failed(before, job)
         if state == "SUCCEEDED":
             self._there(job)
+
+    def _failed(self, before: Mapping[str, Any], job: Mapping[str, Any]) -> None:
+        """Why a job may fail: Rekognition could not do it, or has forgotten what it did."""
+        known = job.get("rekognition_job_id")
+        starts = [start for start in self._not_known_before(job) if known in (None, start.id)]
+        over = [start for start in starts if self._is_over(start)]
+        hold(JUST, over, f"FAILED, and its results can be had: {job}")
+        if not any(start.outcome and start.outcome.failure == LASTING for start in over):
+            # Its results have expired, and they could not be read at the last two tries.
+            gone = self._is_forgotten(over[-1]) and before.get("reason")
+            hold(JUST, job["attempt"] >= 3 or gone, f"FAILED, and another attempt may succeed: {job}")
+
+    def _not_known_before(self, job: Mapping[str, Any]) -> list[Accepted]:
+        """The starts of a job's attempt, and of earlier ones whose start was not known of: they are collected as this
+        one all the same."""
+        tokens = {analyses.attempt_token(job["job_id"], n + 1) for n in range(int(job["attempt"]))}
+        past = job.get("past_rekognition_job_ids", ())
+        return [start for start in self._accepted() if start.token in tokens and start.id not in past]
 
     def _cap(self) -> None:
         """The operator's cap, over what the table knows to run: where a Start's answer was lost, one more may run."""
@@ -378,7 +398,7 @@ class Watch:
                 analysis = key.rsplit("/", 1)[1].removesuffix(".json")
                 held = self._held(job for job in self._accepted() if job.id == document["JobId"])
                 found, wanted = document[CATALOGUE[analysis].detections], held
-        except (ValueError, KeyError, EOFError, OSError) as error:
+        except BROKEN_FILE as error:
             raise Broken(COMPLETE, f"{key}: {error!r}") from error
         hold(COMPLETE, found == wanted, f"{key}: {len(found)} of {len(wanted)}")
 
@@ -533,8 +553,8 @@ class Watch:
             rows = gzip.decompress(self._body(job["rows_key"])).splitlines()
             document = json.loads(self._body(job["result_key"]))
             about = json.loads(self._body(f"jobs/analysis={job['analysis']}/{job['job_id']}.json"))
-        except ClientError as error:
-            raise Broken(COMPLETE, f"SUCCEEDED without results: {job}") from error
+        except (*BROKEN_FILE, ClientError) as error:
+            raise Broken(COMPLETE, f"SUCCEEDED, and its results are missing or broken: {error!r}, {job}") from error
         hold(COMPLETE, len(rows) == int(job["detections"]) == about["detections"], f"{len(rows)} rows: {job}")
         hold(COMPLETE, (about["result_key"], about["rows_key"]) == (job["result_key"], job["rows_key"]), about)
         if job["result_key"].startswith("superseded/"):

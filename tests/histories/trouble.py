@@ -118,6 +118,7 @@ class Invocation:
     calls: int = 0
     met: list[tuple[str, str, str]] = field(default_factory=list)  # service, operation, code of what failed
     seen: dict[str, str] = field(default_factory=dict)  # etags of the videos that S3 was asked for, by key
+    held: set[str] = field(default_factory=set)  # jobs whose lease it took or renewed since it last read a page
 
     def due(self, operation: str) -> Plan | None:
         """The plan, if it is about this call."""
