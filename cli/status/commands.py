@@ -22,10 +22,11 @@ from cli.core.terminal import many, span
 from cli.operate.dead_letters import depths
 from cli.status.blocked import Block
 from cli.status.budget import read as read_budget
-from cli.status.overview import JobStatus, Overview, overview, when
+from cli.status.overview import EXACT, JobStatus, Overview, overview, when
 from cli.status.quota import CONCURRENT_JOBS, Quota, read_quota
 from lambdas.model import prices
 from lambdas.model.job import State
+from lambdas.model.shares import LIVE
 
 STATES: tuple[str, ...] = get_args(State)
 HEADINGS = ("video", "analysis", "state", "for", "what")
@@ -237,7 +238,7 @@ def _of_job(status: JobStatus, seen: Overview) -> str:
         return many(job.detections or 0, "detection")
     if job.state in ("FAILED", "REJECTED"):
         return job.reason or "no reason was given"
-    words = [f"number {status.position:,} in line" if status.position else ""]
+    words = [_place(status) if status.position else ""]
     if job.state == "CONVERTING":
         words.append("being converted" if job.conversion_id else "to be converted")
     if job.state == "WAITING" and seen.scheduler.get("paused"):
@@ -248,6 +249,12 @@ def _of_job(status: JobStatus, seen: Overview) -> str:
         words.append(f"done in about {span(status.expected - seen.now)}" if status.expected else "end unknown")
     words.append(job.reason or "")
     return ", ".join(filter(None, words))
+
+
+def _place(status: JobStatus) -> str:
+    about = "about " if status.position and status.position > EXACT else ""
+    lower = f" ({status.job.priority})" if status.job.priority != LIVE else ""
+    return f"{about}number {status.position:,} in line{lower}"
 
 
 @click.command(short_help="Slots in use, jobs in line, and the account's limit.")

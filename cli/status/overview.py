@@ -73,6 +73,8 @@ class JobStatus:
             "video": job.key,
             "analysis": job.analysis,
             "parameters": dict(job.parameters),
+            "priority": job.priority,
+            "share": job.share,
             "state": job.state,
             "state_since": job.state_since,
             "reason": job.reason,

@@ -162,3 +162,19 @@ def test_a_message_with_an_unknown_class_is_malformed() -> None:
 
     with pytest.raises(MalformedEvent, match="priority is 'urgent'; it takes live or backfill"):
         uploads_in(body)
+
+
+def test_status_tells_the_class_and_the_place_of_what_waits(aws: World, stack: Stack, typed: Typed) -> None:
+    waiting(aws, "old.mp4")
+    aws.drop("new.mp4")
+
+    said = typed("status")
+
+    assert "number 2 in line (backfill)" in said.out
+    assert "number 1 in line," in said.out
+    jobs = {job["video"]: job for job in typed("status", "--json").json["jobs"]}
+    assert (jobs["old.mp4"]["priority"], jobs["new.mp4"]["priority"], jobs["new.mp4"]["share"]) == (
+        "backfill",
+        "live",
+        "",
+    )
