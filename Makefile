@@ -61,6 +61,7 @@ quick: setup ## Style, types and the tests that start no server or browser: befo
 	  .venv/bin/python -m pytest -q -n auto $(QUICK_OTHERS); tests=$$?; \
 	  wait $$types && exit $$tests
 
+# One worker more than there are processors: the tests of the deployed local cloud mostly wait.
 check: setup ## Everything that must hold: style, types, and all tests, end to end (what CI runs)
 	@tools/browser --install >/dev/null
 	@tools/extras text labels moderation search
@@ -69,7 +70,7 @@ check: setup ## Everything that must hold: style, types, and all tests, end to e
 	@.venv/bin/ruff format --check .
 	@.venv/bin/lint-imports --no-cache --no-logo >/dev/null || .venv/bin/lint-imports --no-cache --no-logo
 	@.venv/bin/mypy & types=$$!; \
-	  .venv/bin/python -m pytest -n auto --cov --cov-report=; tests=$$?; \
+	  .venv/bin/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --cov --cov-report=; tests=$$?; \
 	  .venv/bin/python -m tools.coverage; \
 	  wait $$types && exit $$tests
 
