@@ -162,7 +162,8 @@ class _Conversion:
             entry.pos + entry.size > size for entry in self._stream.index_entries
         ):
             raise _cut_off(size)
-        self._sound = container.streams.best("audio") if wanted.sound else None
+        sound = container.streams.best("audio") if wanted.sound else None
+        self._sound = sound if sound and sound.codec_context else None
         self._rate = wanted.rate or _rate(self._stream)
         self._length = _seconds(container, self._stream)
         self._stream.thread_type = "AUTO"
@@ -384,7 +385,7 @@ def _pictures(container: Any) -> Any:
     stream = streams[0]
     context = stream.codec_context
     if context is None or not context.width or not context.height:
-        raise _unknown_codec(context)
+        raise _unknown_codec()
     if max(context.width, context.height) > MOST_SIDE:
         raise CannotConvert(
             1040,
@@ -394,11 +395,10 @@ def _pictures(container: Any) -> Any:
     return stream
 
 
-def _unknown_codec(context: Any) -> CannotConvert:
-    name = (context and context.name) or "unknown"
-    return CannotConvert(
-        1030, f"Video codec [{name}] is not a supported input video codec", f"its video codec ({name}) can't be read"
-    )
+def _unknown_codec() -> CannotConvert:
+    # Without its name: PyAV ends the whole process when it is asked for the name of a codec that it has not opened.
+    words = "Video codec [unknown] is not a supported input video codec"
+    return CannotConvert(1030, words, "its video codec is unknown, or broken")
 
 
 def _decoded(
@@ -418,7 +418,7 @@ def _decoded(
             continue
         except ValueError as error:  # PyAV's: there is no decoder
             if packet.stream is pictures:
-                raise _unknown_codec(pictures.codec_context) from error
+                raise _unknown_codec() from error
             continue
         yield from frames
 

@@ -297,8 +297,18 @@ def unknown_codec(folder: Path) -> Path:
     return path
 
 
+def broken_codec(folder: Path) -> Path:
+    """An MKV whose description of the codec has a wrong byte. PyAV ended the whole process when asked for its name."""
+    content = bytearray(unknown_codec(folder).with_name("known.mkv").read_bytes())
+    content[content.index(b"V_MPEGH") + 160] = 0x2C
+    path = folder / "broken.mkv"
+    path.write_bytes(content)
+    return path
+
+
 BROKEN = [
-    (unknown_codec, 1030, "its video codec"),
+    (unknown_codec, 1030, "its video codec is unknown, or broken"),
+    (broken_codec, 1030, "its video codec is unknown, or broken"),
     (videos.text, 1010, "it is not a video"),
     (videos.cut_before_its_index, 1075, "its index is missing"),
     (videos.cut_in_half, 1076, "the file is cut off"),
