@@ -248,7 +248,7 @@ class Jobs(SchedulerRecord):
         self._mark(moved)
         changed = self._change(
             job.job_id,
-            {"priority": priority, "waiting_in": moved.line},
+            {"priority": _unless(priority, LIVE), "waiting_in": moved.line},
             when="#state = :waiting AND #due_at = :due_at",
             waiting="WAITING",
             due_at=job.due_at,
@@ -557,9 +557,9 @@ class Jobs(SchedulerRecord):
         return {"state": state, "state_since": now, "due_at": due_at or now, "waiting_in": None}
 
     def _in_line(self, job: Job, where: str) -> dict[str, Any]:
-        """WAITING, at a position."""
+        """WAITING, at a position. The class is written with the line, as `job` may be an old copy."""
         self._mark(job)
-        return {**self._state("WAITING", where), "waiting_in": job.line}
+        return {**self._state("WAITING", where), "waiting_in": job.line, "priority": _unless(job.priority, LIVE)}
 
     def _last_in_line(self, job: Job, seconds: float) -> dict[str, Any]:
         """WAITING, to be started at that time."""
@@ -632,6 +632,11 @@ def _with_charge(job: Job, write: Write, after: Charge | None) -> Write:
     return replace(write, changes={**write.changes, "charge": after}, when=f"{write.when} AND {held}", values=values)
 
 
+def _unless(value: str, default: str) -> str | None:
+    """A value to store; nothing if it is the default."""
+    return value if value != default else None
+
+
 def _as_fields(changes: Mapping[str, Any]) -> dict[str, Any]:
     """What a write of attributes changes in a job."""
     return {name: value for name, value in changes.items() if name in _FIELDS}
@@ -640,9 +645,7 @@ def _as_fields(changes: Mapping[str, Any]) -> dict[str, Any]:
 def _item(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _FIELDS}
     item = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    for name, default in (("priority", LIVE), ("share", ONE_SHARE)):
-        if item[name] == default:
-            item[name] = None
+    item["priority"], item["share"] = _unless(job.priority, LIVE), _unless(job.share, ONE_SHARE)
     return {name: _stored(name, value) for name, value in item.items() if value is not None and value is not False}
 
 

@@ -116,7 +116,7 @@ def test_prioritize_moves_what_waits_under_a_prefix_and_back(aws: World, stack: 
 
     assert dry.out.count("would be live") == 2
     assert "2 jobs moved to live." in moved.err
-    priorities: dict[str, Any] = {job["key"]: job["priority"] for job in aws.jobs()}
+    priorities: dict[str, Any] = {job["key"]: job.get("priority", "live") for job in aws.jobs()}
     assert priorities == {"a/1.mp4": "live", "a/2.mp4": "live", "b/1.mp4": "backfill"}
     assert "1 job moved to backfill." in typed("prioritize", "a/2.mp4", "--to", "backfill").err
     assert "Nothing to move" in typed("prioritize", "b/1.mp4", "--to", "backfill").err
