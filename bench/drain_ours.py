@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from bench.cloud import S3_EVENT_DELAY, SNS_DELAY, Meter, Platform, Poller
 from bench.load import DOUBLED, LOST, SEED, SLOTS, Video
-from bench.simulator import Simulation
+from bench.simulator import Executor, Simulation
 from rekognition_local import Faults, Simulated
 from rekognition_local.aws import Notification
 from tests.fake_aws import START_OF_TIME, s3_record, sqs_record
@@ -205,6 +205,7 @@ def drain(load: list[Video], progress: Callable[[int], None]) -> Drained:
     with (
         counted_logs() as logs,
         patch("lambdas.aws.rekognition.ThreadPoolExecutor", AtOnce),
+        patch("lambdas.aws.headers.ThreadPoolExecutor", lambda *_, **__: Executor(simulation)),
         standin_world(Simulated(detections=DETECTIONS), faults(), wrap=platform.wrap, clock=simulation) as world,
     ):
         run = Drain(load, simulation, platform, world)

@@ -93,7 +93,7 @@ class Simulation:
 
 
 class Executor:
-    """Stands for ThreadPoolExecutor in virtual time, as far as one piece of work at a time is concerned."""
+    """Stands for a ThreadPoolExecutor that has as many threads as it is given work."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -109,7 +109,7 @@ class Executor:
     def submit(self, call: Callable[..., Any], *arguments: Any) -> "_Future":
         """Do it beside what the caller does."""
         future = _Future(self._simulation, lambda: call(*arguments))
-        self._under_way = [future]
+        self._under_way.append(future)
         return future
 
 
@@ -139,6 +139,10 @@ class _Future:
         if not self._done:
             self._waiter = self._simulation.park()
             self._simulation.wait()
+
+    def cancel(self) -> bool:
+        """It has begun, so it isn't cancelled."""
+        return False
 
     def result(self) -> Any:
         """What came of it, once it is done."""

@@ -1,12 +1,17 @@
 """The starting function: enqueue uploads, start jobs, on an upload, the end of a job or a conversion, or the tick."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lambdas import wiring
 from lambdas.aws.batches import handle_each
+from lambdas.aws.headers import HeaderOf, read_ahead
 from lambdas.aws.telemetry import Count, count, logger, metrics
 from lambdas.logic.scheduler import SPARE, EnoughTime
+from lambdas.model.errors import MalformedEvent
 from lambdas.model.events import NotOurs, Upload, conversion_in, notifications_in, trigger_of, uploads_in
+from lambdas.model.video_header import VideoHeader
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -47,9 +52,13 @@ def _uploaded(event: dict[str, Any], context: "LambdaContext", enough_time: Enou
     def enqueue(record: "SQSRecord") -> None:
         nonlocal enqueued
         for upload in uploads_in(record.body):
-            enqueued += _enqueue(upload, with_header=context.get_remaining_time_in_millis() > FOR_HEADERS)
+            enqueued += _enqueue(upload, header_of)
 
-    failures = handle_each(event, context, enqueue)
+    def read(upload: Upload) -> VideoHeader | None:
+        return wiring.videos().header(upload) if context.get_remaining_time_in_millis() > FOR_HEADERS else None
+
+    with read_ahead(list(filter(_is_video, _uploads(event))), read) as header_of:
+        failures = handle_each(event, context, enqueue)
     try:
         wiring.scheduler().fill_after_uploads(enqueued, enough_time)
     except Exception:
@@ -58,10 +67,21 @@ def _uploaded(event: dict[str, Any], context: "LambdaContext", enough_time: Enou
     return failures
 
 
-def _enqueue(upload: Upload, *, with_header: bool) -> int:
+def _uploads(event: dict[str, Any]) -> Iterator[Upload]:
+    """All that the messages announce; a malformed one is reported when its turn comes."""
+    for record in event["Records"]:
+        with suppress(MalformedEvent):
+            yield from uploads_in(record["body"])
+
+
+def _is_video(upload: Upload) -> bool:
+    return not upload.key.endswith("/") and upload.key.lower().endswith(wiring.settings().video_extensions)
+
+
+def _enqueue(upload: Upload, header_of: HeaderOf) -> int:
     with logger.append_context_keys(bucket=upload.bucket, key=upload.key):
-        if upload.key.endswith("/") or not upload.key.lower().endswith(wiring.settings().video_extensions):
+        if not _is_video(upload):
             logger.info("ignored: not a video by its extension")
             count(Count.UPLOADS_IGNORED)
             return 0
-        return wiring.enqueuer().enqueue(upload, with_header=with_header)
+        return wiring.enqueuer().enqueue(upload, header_of)

@@ -62,7 +62,7 @@ PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_
 
 
 # What is asked of S3 about a video is answered in a moment, and there may be many uploads in one message.
-QUICK = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=5)
+QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=5)
 # A conversion can wait for the next tick, and uploads can't wait for long.
 IMPATIENT = Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=10)
 
@@ -111,12 +111,14 @@ def _bus() -> EventBus:
     return EventBus(client("events"), clock())
 
 
-def _videos() -> Videos:
+@cache
+def videos() -> Videos:
+    """The videos bucket."""
     return Videos(client("s3", QUICK))
 
 
 def _chooser() -> Chooser:
-    return Chooser(_videos(), settings().rules)
+    return Chooser(videos(), settings().rules)
 
 
 @cache
@@ -128,13 +130,13 @@ def _converter() -> Converter | None:
     mediaconvert = MediaConvert(
         partial(client, "mediaconvert", IMPATIENT), results_bucket=results_bucket, role_arn=role_arn
     )
-    return Converter(jobs(), mediaconvert, _videos(), _bus(), clock(), results_bucket=results_bucket)
+    return Converter(jobs(), mediaconvert, videos(), _bus(), clock(), results_bucket=results_bucket)
 
 
 @cache
 def enqueuer() -> Enqueuer:
     """The part that turns uploads into jobs."""
-    return Enqueuer(jobs(), _queue(), _bus(), clock(), _chooser(), _videos(), _converter())
+    return Enqueuer(jobs(), _queue(), _bus(), clock(), _chooser(), _converter())
 
 
 @cache
@@ -143,7 +145,7 @@ def scheduler() -> Scheduler:
     return Scheduler(
         jobs(),
         _rekognition(),
-        _videos(),
+        videos(),
         enqueuer(),
         Poller(jobs(), _queue(), clock()),
         _bus(),

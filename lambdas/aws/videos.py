@@ -86,7 +86,8 @@ class Videos:
         try:
             return read_header(read, video.size) or VideoHeader("")
         except AnalysisError as error:
-            logger.info("can't read the video's header now", extra={"error": str(error)})
+            about = {"bucket": video.bucket, "key": video.key}  # for threads of their own
+            logger.info("can't read the video's header now", extra={"error": str(error), **about})
             return None
 
     def _piece(self, named: dict[str, Any], offset: int, length: int) -> bytes:

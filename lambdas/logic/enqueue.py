@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lambdas.aws.job_table import Jobs
 from lambdas.aws.telemetry import Count, count, logger
-from lambdas.aws.videos import Videos, wrong_size
+from lambdas.aws.videos import wrong_size
 from lambdas.model.errors import AccountFault, CannotStart, EventRefused, ServiceTrouble
 from lambdas.model.events import Upload, ask_again
 from lambdas.model.job import Job, new_job, to_be_converted
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from lambdas.aws.event_bus import EventBus
+    from lambdas.aws.headers import HeaderOf
     from lambdas.logic.conversion import Converter
     from lambdas.model.clock import Clock
     from lambdas.model.video_header import VideoHeader
@@ -55,7 +56,6 @@ class Enqueuer:
         bus: "EventBus",
         clock: "Clock",
         chooser: Chooser,
-        videos: Videos,
         converter: "Converter | None" = None,
     ) -> None:
         self._converter = converter
@@ -64,13 +64,12 @@ class Enqueuer:
         self._bus = bus
         self._clock = clock
         self._chooser = chooser
-        self._videos = videos
 
-    def enqueue(self, upload: Upload, *, with_header: bool = True) -> int:
+    def enqueue(self, upload: Upload, header_of: "HeaderOf | None" = None) -> int:
         """Register an upload's jobs; returns how many of them are new in the backlog. Idempotent.
 
-        The video's header is read once for all of them, if it is wanted; else, or if S3 doesn't give it out now, the
-        scheduler reads it when it claims a job.
+        The video's header is read once for all of them, by `header_of`. Without that, or if S3 doesn't give the header
+        out now, the scheduler reads it when it claims a job.
 
         If the uploader's choice can't be read now, this registers one placeholder job, and the scheduler reads the
         choice when it starts that job.
@@ -87,8 +86,8 @@ class Enqueuer:
         if not chosen.analyses:
             logger.info("ignored: no analysis is chosen for it")
             count(Count.UPLOADS_IGNORED)
-        wanted = chosen.analyses and with_header and not wrong_size(upload.size)
-        return self._register(upload, chosen, header=self._videos.header(upload) if wanted else None)
+        wanted = header_of if chosen.analyses and not wrong_size(upload.size) else None
+        return self._register(upload, chosen, header=wanted(upload) if wanted else None)
 
     def choose_again(self, placeholder: Job) -> None:
         """Register the jobs that a placeholder stands for, in its position.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lambdas.aws.videos import LARGEST_VIDEO
 from lambdas.logic.enqueue import Enqueuer
 from lambdas.model.errors import AccountFault, EventRefused, Gone, ServiceTrouble
 from lambdas.model.events import Upload, ask_again
@@ -28,9 +29,7 @@ class Office(Desk):
         self.sent: list[str] = []
         self.announced: list[tuple[str, str, dict[str, Any]]] = []
         self.bus_refuses = False
-        self.video: VideoHeader | None = None
-        self.headers_read = 0
-        self.enqueuer = Enqueuer(self.jobs, self, self, self.clock, self, self)
+        self.enqueuer = Enqueuer(self.jobs, self, self, self.clock, self)
 
     def choose(self, upload: Upload) -> Any:
         self.asked.append(upload)
@@ -40,11 +39,6 @@ class Office(Desk):
 
     def share(self, key: str) -> str:
         return ""
-
-    def header(self, upload: Upload) -> VideoHeader | None:
-        assert upload.key == "x.mp4"
-        self.headers_read += 1
-        return self.video
 
     def allows(self, analysis: str, parameters: Mapping[str, Any]) -> bool:
         raise AssertionError("the enqueuer does not ask this")
@@ -199,6 +193,41 @@ class TestRejecting:
         office.jobs.uploaded_again(job.job_id, NEWER)
 
         assert not office.enqueuer.reject(job, "no")
+
+
+class TestTheHeader:
+    HEVC = VideoHeader("mov", "hevc", 60.0, 1920, 1080, 90, 30.0, True)
+
+    def read(self, upload: Upload) -> VideoHeader | None:
+        self.wanted = [*getattr(self, "wanted", []), upload]
+        return self.HEVC
+
+    def test_is_read_once_and_is_in_each_jobs_record(self, office: Office) -> None:
+        office.choice = {**FACES, "label-detection": {}}
+
+        office.enqueuer.enqueue(UPLOAD, self.read)
+
+        assert self.wanted == [UPLOAD]
+        assert [job.header for job in office.jobs.of_video("videos", "x.mp4")] == [self.HEVC, self.HEVC]
+
+    def test_of_what_rekognition_can_not_read_rejects_it_at_once(self, office: Office) -> None:
+        assert office.enqueuer.enqueue(UPLOAD, self.read) == 0
+
+        assert office.only().state == "REJECTED"
+        assert office.announced == [("x.mp4", "REJECTED", {"reason": self.HEVC.trouble})]
+
+    @pytest.mark.parametrize("size", [0, LARGEST_VIDEO + 1])
+    def test_is_not_read_of_what_has_no_job_or_is_rejected_by_its_size(self, office: Office, size: int) -> None:
+        office.enqueuer.enqueue(replace(UPLOAD, size=size), self.read)
+        office.choice = {}
+        office.enqueuer.enqueue(UPLOAD, self.read)
+
+        assert not hasattr(self, "wanted")
+
+    def test_that_can_not_be_read_now_is_left_to_the_scheduler(self, office: Office) -> None:
+        assert office.enqueuer.enqueue(UPLOAD, lambda upload: None) == 1
+
+        assert office.only().header is None
 
 
 class TestAnEmptyObject:

@@ -3,16 +3,20 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Barrier
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from botocore.exceptions import ClientError
 
+from lambdas.aws.headers import read_ahead
 from lambdas.aws.videos import HEADER_TIME, Videos
+from lambdas.model.events import Upload
 from lambdas.model.pieces import MOST_READS
 from lambdas.model.video_header import VideoHeader
 from rekognition_local import Simulated
+from tests.fake_aws import s3_event, sqs_record
 from tests.fast_fake.world import StandInWorld, standin_world
 from tests.rekognition_local import videos
 
@@ -95,7 +99,6 @@ class TestAnUpload:
 
     def test_is_not_read_when_time_runs_short(self, world: StandInWorld, phone: bytes) -> None:
         from lambdas import start_analysis
-        from tests.fake_aws import s3_event, sqs_record
 
         record = sqs_record("1", json.dumps(s3_event(world.upload("phone.mov", phone))))
         with ranges() as read:
@@ -114,6 +117,44 @@ class TestAnUpload:
         assert read
         assert world.job("phone.mov")["state"] == "RUNNING"
         assert "header" not in world.job("phone.mov")
+
+
+class TestABatch:
+    def test_is_read_several_at_once(self) -> None:
+        both = Barrier(2)
+
+        def read(upload: Upload) -> VideoHeader:
+            both.wait(timeout=20)  # for the other one
+            return VideoHeader(upload.key)
+
+        uploads = [Upload("videos", key, ETAG, 100, "2026-11-24T00:00:00.000Z") for key in ("a", "b")]
+        with read_ahead(uploads, read) as header_of:
+            assert [header_of(upload) for upload in uploads] == [VideoHeader("a"), VideoHeader("b")]
+
+    def test_of_one_is_read_when_it_is_wanted(self) -> None:
+        wanted: list[Upload] = []
+        upload = Upload("videos", "a", ETAG, 100, "2026-11-24T00:00:00.000Z")
+        with read_ahead([upload], lambda upload: wanted.append(upload)) as header_of:
+            assert wanted == []
+            header_of(upload)
+
+        assert wanted == [upload]
+
+    def test_of_videos_and_others_and_of_malformed_messages_is_enqueued(
+        self, world: StandInWorld, phone: bytes
+    ) -> None:
+        clip = videos.CLIP.read_bytes()
+        events = [s3_event(world.upload(f"{number}.mp4", clip)) for number in range(12)]
+        events += [s3_event(world.upload("phone.mov", phone)), s3_event(world.upload("notes.txt", clip))]
+
+        with ranges() as read:
+            answer = world.hear_events(*events, {"Records": [{"eventName": "ObjectCreated:Put"}]})
+
+        states = [job["state"] for job in world.jobs()]
+        assert (states.count("RUNNING"), states.count("REJECTED"), len(states)) == (12, 1, 13)
+        assert all(json.loads(job["header"])["codec"] in ("h264", "hevc") for job in world.jobs())
+        assert len(read) == 13  # one range each
+        assert len(answer["batchItemFailures"]) == 1
 
 
 class TestAClaim:

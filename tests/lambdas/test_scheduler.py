@@ -56,6 +56,7 @@ class Yard(Watch):
         self.checked: dict[str, list[Exception]] = defaultdict(list)
         self.started: list[str] = []
         self.headers: dict[str, VideoHeader] = {}
+        self.headers_read = 0
         self.copies: set[str] = set()
         self.begun: list[Job] = []
         self.noted: list[tuple[str, int]] = []
