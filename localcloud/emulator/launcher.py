@@ -300,7 +300,7 @@ def facts_about_converter(headers: dict, body: bytes, query: dict) -> dict[str, 
 
 
 def forward_when_started(url_file: Path, *request):
-    """Forward to MediaConvert's endpoint, which whoever started the emulator starts when it is wanted."""
+    """Forward to MediaConvert's endpoint, which the supervisor starts when it is wanted."""
     if not url_file.exists():
         url_file.with_name("mediaconvert-wanted").touch()
         deadline = time.monotonic() + STARTING

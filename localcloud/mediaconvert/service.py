@@ -365,7 +365,7 @@ class MediaConvert:
             ]
 
     def close(self) -> None:
-        """End all jobs, telling nobody."""
+        """End all jobs; no event tells of that."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             for job in self._jobs.values():

@@ -91,7 +91,7 @@ def test_a_copy_that_is_there_is_not_made_again_unless_it_is_of_another_file(
     again = typed("upload", cave, "--convert")
     chosen = typed("upload", cave, "--convert", "--analyses", "label-detection")
     videos.write(phone / "cave.mkv", videos.scenery(320, 180, 50), rate=25)
-    changed = typed("upload", cave, "--convert")
+    changed = typed("upload", cave, "--convert", "--analyses", "label-detection")
 
     assert "0 videos uploaded, 1 were there already." in again.err
     assert chosen.out == changed.out == "s3://videos/cave.mp4\n"
@@ -194,10 +194,15 @@ def test_a_copy_larger_than_rekognition_takes_is_not_uploaded(
     assert keys(aws) == []
 
 
+@pytest.fixture(scope="module")
+def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return videos.crowded(tmp_path_factory.mktemp("long"), 120)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interruption_leaves_nothing(tmp_path: Path, long_video: Path, number: signal.Signals) -> None:
     """In a process of its own: it converts, and tells when it has begun."""
-    source = videos.crowded(tmp_path, 120)
+    source = long_video
     folder = tmp_path / "copies"
     folder.mkdir()
     script = (

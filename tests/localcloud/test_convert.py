@@ -290,7 +290,7 @@ def cut(folder: Path, extension: str) -> Path:
 
 
 def unknown_codec(folder: Path) -> Path:
-    """An MKV whose video has a codec that no one knows."""
+    """An MKV whose video has a codec that FFmpeg does not know."""
     whole = videos.write(folder / "known.mkv", videos.scenery(320, 180, 10), codec="libx265", options=X265)
     path = folder / "unknown.mkv"
     path.write_bytes(whole.read_bytes().replace(b"V_MPEGH/ISO/HEVC", b"V_MPEGH/ISO/XXXX"))

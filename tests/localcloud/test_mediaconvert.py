@@ -219,6 +219,7 @@ def test_a_canceled_job_ends_and_says_so(endpoint: Endpoint) -> None:
     assert refusal.value.response["Error"]["Code"] == "ConflictException"
     after = endpoint.create()
     assert endpoint.ended(after["Id"])["Status"] == "COMPLETE", "the next job has its turn"
+    assert endpoint.client.get_job(Id=job["Id"])["Job"]["Status"] == "CANCELED"
 
 
 def test_jobs_are_listed_page_by_page_the_newest_first(endpoint: Endpoint) -> None:
