@@ -19,6 +19,7 @@ from lambdas.model.errors import (
     Gone,
     NoFreeSlot,
     ServiceTrouble,
+    SharesChanged,
     SlowDown,
     TokenTaken,
 )
@@ -1228,3 +1229,21 @@ class TestClaiming:
         yard.fill()
 
         assert yard.started == ["a"]
+
+    @pytest.mark.parametrize(("times", "started"), [(19, ["a"]), (20, [])])
+    def test_is_tried_anew_twenty_times_where_other_starts_are_faster(
+        self, yard: Yard, times: int, started: list[str]
+    ) -> None:
+        yard.line_up("a")
+        claim, faster = yard.jobs.claim, iter(range(times))
+
+        def beaten(*arguments: Any) -> Job | None:
+            if next(faster, None) is not None:
+                raise SharesChanged
+            return claim(*arguments)
+
+        patched: Any = yard.jobs
+        patched.claim = beaten
+        yard.fill()
+
+        assert yard.started == started
