@@ -572,7 +572,7 @@ def measure(session: Session, modules: Iterable[str]) -> Baseline:
     watch.use_tool_id(4, "mutants")
     module_of: dict[CodeType, str] = {}
     for module in modules:
-        for function in functions_of(sys.modules[_dotted(module)]):
+        for function in functions_of(importlib.import_module(_dotted(module))):
             for code in _with_inner(function.__code__):
                 module_of[code] = module
                 watch.set_local_events(4, code, watch.events.LINE)

@@ -483,8 +483,9 @@ class TestAFormatThatRekognitionDoesNotKnow:
 
         assert station.get(job).state == "CONVERTING"
 
-    def test_of_the_video_itself_is_no_news_while_it_is_converted(self) -> None:
-        station = self.station()
+    @pytest.mark.parametrize("converts", [True, False])
+    def test_of_the_video_itself_is_no_news_while_it_is_converted(self, converts: bool) -> None:
+        station = self.station(converts=converts)
         job = station.claimed(analysis="label-detection")
         converting = station.jobs.convert(job, "its codec is hevc")
 
@@ -802,7 +803,8 @@ class TestWhatAnEndCosts:
         station.clock.seconds += 9 * DAY
         station.say(ServiceTrouble("no answer"))
 
-        station.collect(job, None)
+        for _ in range(2):
+            station.collect(job, None)
 
         assert (station.get(job).state, self.minutes(station)) == ("FAILED", (2.0, 2.0))
 
@@ -864,6 +866,17 @@ class TestTrouble:
 
         assert (station.get(job).reason, station.get(job).due_at) == ("collecting: ValueError: odd", job.due_at)
 
+    def test_that_is_no_passing_one_sends_our_own_message_back_where_nothing_polls_the_job(
+        self, station: Station
+    ) -> None:
+        job = station.job()
+        station.collect(job)
+        station.shelf.s3.delete_object(Bucket="results", Key=station.get(job).result_key)
+        station.say(ValueError("odd"))
+
+        with pytest.raises(ValueError, match="odd"):
+            station.collect(job, None)
+
     def test_that_is_no_passing_one_ends_our_own_message(
         self, station: Station, log_lines: Callable[[], list[dict[str, Any]]]
     ) -> None:
@@ -877,9 +890,11 @@ class TestTrouble:
 
 
 class TestResultsThatExpired:
-    def trouble(self, station: Station, job: Job, error: Exception | None = None) -> Job:
+    def trouble(self, station: Station, job: Job, times: int = 2, error: Exception | None = None) -> Job:
+        """The job after it could not be read so many times."""
         station.say(error or ServiceTrouble("no answer"))
-        station.collect(job, None)
+        for _ in range(times):
+            station.collect(job, None)
         return station.get(job)
 
     def since(self, station: Station, job: Job) -> Job:
@@ -906,12 +921,29 @@ class TestResultsThatExpired:
 
         assert self.trouble(station, job).state == state
 
+    def test_are_asked_for_once_more_after_the_first_error(self, station: Station) -> None:
+        job = self.since(station, station.job())
+        station.clock.seconds += 9 * DAY
+
+        assert self.trouble(station, job, times=1).state == "RUNNING"
+        station.say(JobForgotten("no such job"))
+        station.collect(job, None)
+
+        assert (station.get(job).state, station.get(job).attempt) == ("WAITING", 2)
+
+    def test_are_not_given_up_because_rekognition_is_asked_too_often(self, station: Station) -> None:
+        job = self.since(station, station.job())
+        station.clock.seconds += 9 * DAY
+
+        assert self.trouble(station, job, error=SlowDown("slower")).state == "RUNNING"
+
     def test_are_not_why_an_event_is_refused(self, station: Station) -> None:
         job = self.since(station, station.job())
         station.clock.seconds += 9 * DAY
         station.refused["SUCCEEDED"] = "not now"
 
-        station.collect(job, None)
+        for _ in range(2):
+            station.collect(job, None)
 
         assert station.get(job).state == "COLLECTING"
 
@@ -933,6 +965,7 @@ class TestResultsThatExpired:
         else:
             job = TestWhichOfRekognitionsJobsIsRead.rejected(station)
         station.clock.seconds += 9 * DAY
+        station.jobs._update(job.job_id, {"reason": "no answer"})
         station.say(ServiceTrouble("no answer"))
 
         station.collect(job, "r" if state == "REJECTED" else None)
