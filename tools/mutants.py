@@ -572,7 +572,7 @@ def measure(session: Session, modules: Iterable[str]) -> Baseline:
     watch.use_tool_id(4, "mutants")
     module_of: dict[CodeType, str] = {}
     for module in modules:
-        for function in functions_of(importlib.import_module(_dotted(module))):
+        for function in functions_of(sys.modules[_dotted(module)]):
             for code in _with_inner(function.__code__):
                 module_of[code] = module
                 watch.set_local_events(4, code, watch.events.LINE)
@@ -777,6 +777,8 @@ def _the_session(
         os.write(writer, json.dumps([kind, value]).encode() + b"\n")
 
     def loop(session: Session) -> None:
+        for module in modules:
+            importlib.import_module(_dotted(module))  # some tests do so only when they run
         if runner.histories:
             importlib.import_module("tests.histories.machine")  # once, not in each child
 
