@@ -1,6 +1,7 @@
 """The header reader, beside PyAV's own answer for files that PyAV writes, and with files that lie."""
 
 import random
+import struct
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -669,6 +670,77 @@ class TestTheLength:
         index = movie(track(duration=0, samples=()), extra=box(b"mvex", mehd))
 
         assert known(FTYP + index + box(b"moof") + box(b"mdat", bytes(10_000))).seconds == 3600
+
+
+def element(name: bytes | str, *content: bytes, size: int | None = None) -> bytes:
+    """An EBML element; the size is written in eight bytes."""
+    body = b"".join(content)
+    kind = bytes.fromhex(name) if isinstance(name, str) else name
+    return kind + number((1 << 56) | (len(body) if size is None else size), 8) + body
+
+
+UNKNOWN_SIZE = (1 << 56) - 1
+
+
+def matroska(*tracks: bytes, duration: float = 4000.0, size: int | None = None) -> bytes:
+    info = element(INFO, element(DURATION, struct.pack(">d", duration)))
+    segment = element(SEGMENT, info, element(TRACKS, *tracks), element("1f43b675", bytes(10_000)), size=size)
+    return element("1a45dfa3", element("4282", b"matroska")) + segment
+
+
+def entry(kind: int, codec: str, height: int = 360) -> bytes:
+    picture = element("e0", element("b0", number(640, 2)), element("ba", number(height, 2)))
+    return element("ae", element("83", number(kind, 1)), element("86", codec.encode()), picture)
+
+
+def avi(*streams: bytes, size: int | None = None) -> bytes:
+    content = b"AVI " + riff(b"LIST", b"hdrl", riff(b"avih", bytes(56)), *streams, size=size)
+    return riff(b"RIFF", content + riff(b"LIST", b"movi", bytes(10_000)))
+
+
+def riff(kind: bytes, *content: bytes, size: int | None = None) -> bytes:
+    body = b"".join(content)
+    return kind + (len(body) if size is None else size).to_bytes(4, "little") + body + bytes(len(body) % 2)
+
+
+def stream(kind: bytes, codec: bytes, height: int = 360, count: int = 100) -> bytes:
+    about = kind + bytes(16) + struct.pack("<4I", 1, 25, 0, count) + bytes(24)
+    form = struct.pack("<Iii", 40, 640, height) + bytes(4) + codec + bytes(20)
+    return riff(b"LIST", b"strl", riff(b"strn", b"odd"), riff(b"strh", about), riff(b"strf", form))
+
+
+class TestMatroska:
+    def test_of_a_live_recording_has_segments_of_unknown_size(self) -> None:
+        assert known(matroska(entry(1, "V_MPEGH/ISO/HEVC"), size=UNKNOWN_SIZE)).codec == "hevc"
+
+    def test_is_the_first_video_track(self) -> None:
+        header = known(matroska(entry(2, "A_AAC"), entry(1, "V_AV1"), entry(1, "V_VP9", height=720)))
+
+        assert (header.codec, header.height, header.seconds) == ("av1", 360, 4)
+
+    def test_that_is_cut_off_leaves_it_open_whether_there_is_a_video(self) -> None:
+        content = matroska(entry(2, "A_AAC"), entry(1, "V_AV1"))
+
+        assert known(matroska(entry(2, "A_AAC"))).video is False
+        assert known(content[: content.index(entry(1, "V_AV1"))]).video is None
+
+    @pytest.mark.parametrize("duration", [-5.0, 1e300, float("inf"), float("nan")])
+    def test_that_lies_about_its_length_has_none(self, duration: float) -> None:
+        assert known(matroska(entry(1, "V_AV1"), duration=duration)).seconds == 0
+
+
+class TestAvi:
+    def test_may_be_stored_from_top_to_bottom_and_has_its_codec_in_any_case(self) -> None:
+        header = known(avi(stream(b"auds", b""), stream(b"vids", b"xvid", height=-360)))
+
+        assert (header.codec, header.height, header.seconds, header.rate) == ("mpeg4", 360, 4, 25)
+
+    def test_that_is_cut_off_leaves_it_open_whether_there_is_a_video(self) -> None:
+        assert known(avi(stream(b"auds", b""))).video is False
+        assert known(avi(stream(b"auds", b""), size=1 << 20)).video is None
+
+    def test_that_lies_about_its_length_has_none(self) -> None:
+        assert known(avi(stream(b"vids", b"XVID", count=(1 << 32) - 1))).seconds == 0
 
 
 @pytest.fixture(scope="module")
