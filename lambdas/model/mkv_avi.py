@@ -44,7 +44,7 @@ def read_matroska(pieces: Pieces, header: "VideoHeader") -> "VideoHeader":
     if whole and found.video is None:
         return replace(found, video=False)
     seconds = duration * scale / NANOSECONDS
-    return replace(found, seconds=seconds) if 0 < seconds <= pieces.size else found
+    return replace(found, seconds=seconds) if 0 < seconds <= pieces.size else found  # nor infinite, nor no number
 
 
 def _entry(pieces: Pieces, entry: Box, header: "VideoHeader") -> "VideoHeader":
@@ -68,15 +68,14 @@ def _entry(pieces: Pieces, entry: Box, header: "VideoHeader") -> "VideoHeader":
 
 
 def _elements(pieces: Pieces, start: int, end: int) -> Iterator[Box]:
-    """The EBML elements between two offsets. One of unknown size is the rest."""
+    """The EBML elements between two offsets. An unknown size is written as the largest: such an element is the rest."""
     while start < end:
         pieces.look()
         head = pieces.at(start, 12)
         name = _width(head[:1])
         size = _width(head[name : name + 1])
         body = start + name + size
-        length = number(head, name, size) & ~(1 << 7 * size)
-        last = end if length == (1 << 7 * size) - 1 else body + length
+        last = body + (number(head, name, size) & ~(1 << 7 * size))
         yield Box(head[:name], start, body, min(last, end), whole=last <= end)
         start = last
 
@@ -95,8 +94,7 @@ def _integer(pieces: Pieces, box: Box) -> int:
 def _float(pieces: Pieces, box: Box) -> float:
     data = pieces.content(box, 8)
     form = {4: ">f", 8: ">d"}.get(len(data))
-    value: float = struct.unpack(form, data)[0] if form else 0.0
-    return value if 0 < value < 1e18 else 0.0  # neither infinite nor no number
+    return float(struct.unpack(form, data)[0]) if form else 0.0
 
 
 def read_avi(pieces: Pieces, header: "VideoHeader") -> "VideoHeader":
