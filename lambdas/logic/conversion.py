@@ -158,7 +158,7 @@ class Converter:
                 logger.info("converted already, for another analysis", extra={"source_key": other.source_key})
                 return self._in_line(job, other.source_key)
             if other.state == "CONVERTING":
-                if other.conversion_id:
+                if other.conversion_id and other.conversions >= job.conversions:  # an earlier one failed already
                     return self._running(self._record(job, other.conversions, other.conversion_id))
                 since = min(since, seconds_of(other.state_since))
         number, known = job.conversions, None

@@ -15,7 +15,7 @@ from tests.rekognition_local import videos
 CONTEXT = {
     "convert": "mediaconvert",
     "video_extensions": ".mp4 .mov .mkv",
-    "analyses": '{"face-detection": {}, "label-detection": {}}',
+    "analyses": '{"face-detection": {}, "segment-detection": {"SegmentTypes": ["SHOT"]}}',
 }
 HEVC = {"codec": "libx265", "options": {"x265-params": "log-level=none"}}
 
@@ -59,7 +59,7 @@ def test_hevc_that_lies_on_its_side_is_analysed_upright_and_once_converted(
         first_box(faces(converting, "seen.mp4")), abs=0.02
     )
     jobs = converting.jobs("phone.mov")
-    assert [job["state"] for job in jobs] == ["SUCCEEDED", "SUCCEEDED"]
+    assert [job["state"] for job in jobs] == ["SUCCEEDED", "SUCCEEDED"], jobs
     assert len({job["source_key"] for job in jobs}) == 1
     conversions = converting.cloud.client("mediaconvert").list_jobs()["Jobs"]
     assert [job["Settings"]["Inputs"][0]["FileInput"] for job in conversions].count(

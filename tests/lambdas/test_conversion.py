@@ -574,6 +574,44 @@ class TestTheSettingSwitchedOff:
         assert world.job("phone.mov")["state"] == "SUCCEEDED"
 
 
+class TestAnotherConversion:
+    def test_is_joined_by_an_analysis_that_knows_of_none(self, world: StandInWorld) -> None:
+        world.mediaconvert.fails_with = [(1999, "Unknown error")]
+        world.drop("phone.mov", phone())
+        world.pass_time(95)
+        world.deliver()
+        world.pass_time(60)
+        world.tick()  # the second conversion runs
+        world.redeploy(ANALYSES='{"label-detection": {}}')
+
+        world.drop("phone.mov", phone())
+        world.settle()
+
+        assert states(world) == ["SUCCEEDED", "SUCCEEDED"]
+        assert len(world.mediaconvert.jobs) == 2
+
+    def test_is_not_the_one_that_another_analysis_still_holds_though_it_failed(self) -> None:
+        with standin_world(Simulated(seconds=30), **CONVERT, **TWO) as world:
+            world.mediaconvert.fails_with = [(1999, "Unknown error")]
+            world.drop("phone.mov", phone())
+            world.pass_time(95)
+            world.mediaconvert.events.clear()
+            from lambdas import wiring
+
+            first, second = (job["job_id"] for job in world.jobs())
+            job = wiring.jobs().get(first)
+            assert job is not None
+            assert wiring.jobs().convert_again(job, "Unknown error", failed=True)  # and the other has not looked yet
+
+            world.tick()
+
+            tries = {job["job_id"]: job["conversion_id"] for job in world.jobs()}
+            assert tries[first] != tries[second]
+            world.settle()
+            assert states(world) == ["SUCCEEDED", "SUCCEEDED"]
+            assert len(world.mediaconvert.jobs) == 2
+
+
 class TestPaused:
     def test_no_conversion_begins_and_what_runs_is_followed(self, world: StandInWorld) -> None:
         from lambdas import wiring
