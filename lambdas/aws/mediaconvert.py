@@ -151,7 +151,7 @@ def _raise(operation: str, error: ClientError) -> NoReturn:
     if code in _REFUSED:
         raise AccountFault(CONVERSION, text, certain=True) from error
     if code in _WRONG:
-        # The role is checked before anything is read, and what is wrong with it is so for every video. Other requests
-        # differ in the video alone; whether it is at fault shows when another one meets the same (blocking.py).
-        raise AccountFault(CONVERSION, text, certain="role" in text.lower()) from error
+        # The requests of two videos differ in address and size alone. Its words don't tell whose fault it is, as they
+        # name the video; that shows when others meet the same (blocking.py).
+        raise AccountFault(CONVERSION, text) from error
     raise ServiceTrouble(text) from error

@@ -84,8 +84,7 @@ class MediaConvert:
     Attributes:
         seconds: that a job takes.
         fails_with: error code and message of the next jobs that end, in order; an empty one succeeds.
-        refusals: error codes of the next calls, by operation: ``("CreateJob", "AccessDeniedException")``; those with a
-            number are given so many times.
+        refusals: of the next calls: operation, error code, message.
         events: of ended jobs, not delivered yet.
         calls: names of the calls made, in order.
     """
@@ -94,16 +93,16 @@ class MediaConvert:
     now: Callable[[], float]
     seconds: float = 90.0
     fails_with: list[tuple[int, str]] = field(default_factory=list)
-    refusals: list[tuple[str, str]] = field(default_factory=list)
+    refusals: list[tuple[str, str, str]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     after_create: Callable[[], None] = lambda: None
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
-    def refuse(self, operation: str, code: str, times: int = 1) -> None:
+    def refuse(self, operation: str, code: str, times: int = 1, message: str = "as the test wanted it") -> None:
         """Answer the next `times` calls of `operation` with that error."""
-        self.refusals += [(operation, code)] * times
+        self.refusals += [(operation, code, message)] * times
 
     def client(self) -> Client:
         """A client of it."""
@@ -135,7 +134,7 @@ class MediaConvert:
         for refusal in self.refusals:
             if refusal[0] == operation:
                 self.refusals.remove(refusal)
-                refuse(refusal[1], operation, 400, "as the test wanted it")
+                refuse(refusal[1], operation, 400, refusal[2])
         return {"CreateJob": self._create, "GetJob": self._get, "ListJobs": self._list}[operation](params)
 
     def _create(self, params: Params) -> dict[str, Any]:

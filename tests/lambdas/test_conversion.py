@@ -437,13 +437,25 @@ class TestTheAccountsFault:
         assert states(world) == ["SUCCEEDED"] * 3
         assert world.announcements[0]["DetailType"] == "Job Succeeded"
 
-    def test_a_request_that_is_refused_for_one_video_is_its_own(self, world: StandInWorld) -> None:
-        world.mediaconvert.refuse("CreateJob", "BadRequestException", times=2)
-        world.drop("odd.mov", phone())
+    def test_a_request_that_is_refused_for_one_video_is_its_own_whatever_its_name(self, world: StandInWorld) -> None:
+        world.mediaconvert.refuse(
+            "CreateJob", "BadRequestException", times=2, message="FileInput: s3://videos/role.mov"
+        )
+        world.drop("role.mov", phone())
 
         world.tick()
 
-        assert world.job("odd.mov")["state"] == "REJECTED"
+        assert world.job("role.mov")["state"] == "REJECTED"
+        assert world.announcements[0]["DetailType"] == "Job Rejected"
+
+    def test_a_request_that_is_refused_for_several_videos_is_the_accounts(self, world: StandInWorld) -> None:
+        world.mediaconvert.refuse("CreateJob", "BadRequestException", times=5)
+        for name in ("a.mov", "b.mov", "c.mov"):
+            world.drop(name, phone() + name.encode())
+
+        world.settle(60)
+
+        assert states(world) == ["SUCCEEDED"] * 3
 
 
 class TestTheOriginal:

@@ -45,7 +45,9 @@ def least_boto3() -> Path:
 
 
 def test_the_handlers_work_with_the_oldest_boto3_that_they_accept(least_boto3: Path) -> None:
-    files = [f"tests/lambdas/test_{name}.py" for name in ("start_analysis", "collect_results", "analyses")]
+    files = [
+        f"tests/lambdas/test_{name}.py" for name in ("start_analysis", "collect_results", "analyses", "conversion")
+    ]
     options = ["-q", "-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-W", "ignore", "--no-header"]
 
     done = subprocess.run(
