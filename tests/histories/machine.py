@@ -6,7 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -43,7 +43,7 @@ from tests.histories.trouble import (
     Trouble,
 )
 
-KEYS = ("a.mp4", "a.mp4", "b c+d.mp4", "é.mp4")
+KEYS = ("a.mp4", "a.mp4", "b c+d.mp4", "é.mp4", "x/a.mp4", "y/a.mp4")
 CONTENTS = (b"1", b"1", b"22", b"22", b"333", b"4444", b"")
 # By size of the content: what its job takes (seconds) and finds. Pages hold 10 rows here, and parts 6,000 bytes.
 SECONDS = {0: 1.0, 1: 1.0, 2: 45.0, 3: 400.0, 4: 5.0}
@@ -60,6 +60,8 @@ KINDS: tuple[dict[str, Any], ...] = (
     {"words": "none"},
     {"words": NONSENSE},
     {"words": TEXT, "by_tag": True},
+    {"priority": "backfill"},
+    {"priority": "backfill"},
     {"bad": OWN_KEY, "kms": True},
     {"bad": DISABLED_KEY, "kms": True},
     {"bad": ARCHIVED},
@@ -73,6 +75,10 @@ SETTINGS = (
     Choices((TEXT,), allowed=(FACES,), uploads="both"),
     Choices(cap=1),
     Choices((FACES, TEXT), cap=2),
+    Choices(share_by="prefix:1"),
+    Choices((FACES, TEXT), uploads="both", share_by="prefix:1", cap=2),
+    Choices(minutes=1.0),
+    Choices((FACES, TEXT), minutes=4.0, share_by="prefix:1"),
 )
 
 MEANWHILE = ("tick", "uploads", "slot", "finished", "upload", "again", "delete", "rights", "settings", "pause")
@@ -237,6 +243,7 @@ class Histories(RuleBasedStateMachine):
             kind = PLAIN
         words, by_tag, bad = kind.get("words"), kind.get("by_tag", False), kind.get("bad")
         labels = ({BAD: bad} if bad else {}) | ({"analyses": words} if words and not by_tag else {})
+        labels |= {"priority": kind["priority"]} if "priority" in kind else {}
         more = ({"Tagging": f"analyses={words}"} if by_tag else {}) | (
             {"ServerSideEncryption": "aws:kms"} if kind.get("kms") and self.on_the_standin else {}
         )
@@ -702,6 +709,8 @@ class Histories(RuleBasedStateMachine):
             self.world.table.lagging = False
             self.world.buckets.conflicts = 0
         self._pause(False)
+        # A month's budget keeps jobs waiting until the month turns, which no history lives to see: it is lifted.
+        self.redeploy(replace(self.truth.choices, minutes=0.0))
         if self.trouble.suspected:
             # A success shows that what was met before was not the account's.
             self.upload("good.mp4", b"1")

@@ -11,8 +11,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from lambdas.aws.job_table import Jobs
 from lambdas.model import analyses
 from lambdas.model.analyses import CATALOGUE
+from lambdas.model.budget import Charge, month_of
 from rekognition_local.faults import LASTING
 from rekognition_local.jobs import Job as Accepted
 from tests.fake_aws import ENVIRONMENT, World
@@ -33,7 +35,8 @@ JUST = "nothing is rejected or failed that could have been analysed"
 LEASE = "only the invocation that holds a job's lease writes its results"
 TOLD = "every end is on the event bus, at least once"
 QUIET = "a handler fails only when AWS does"
-PROMISES = (ENDS, STAYS, COMPLETE, ONE_START, NO_WORK, QUOTA, CONSERVING, NEWEST, JUST, LEASE, TOLD, QUIET)
+LEDGER = "a month's sums are what its jobs were charged, and within the budget by one job; who waits stands in a line"
+PROMISES = (ENDS, STAYS, COMPLETE, ONE_START, NO_WORK, QUOTA, CONSERVING, NEWEST, JUST, LEASE, TOLD, QUIET, LEDGER)
 
 OUR_TOPIC = ENVIRONMENT["JOB_FINISHED_TOPIC_ARN"]
 BROKEN_FILE = (ValueError, KeyError, EOFError, OSError, zlib.error)  # what reading one ends in
@@ -349,6 +352,7 @@ class Watch:
                 mine = [u for u in uploads if job["analysis"] == UNKNOWN or job["analysis"] in self._truth.possible(u)]
                 hold(NO_WORK, mine, f"a job in the table without an upload: {job}")
         self._starts(jobs)
+        self._ledger(jobs)
         stats = self._world.rekognition.stats()
         hold(QUOTA, stats["most_running"] <= self.most_slots, stats["most_running"])
         for job_id, before in self._before.items():
@@ -357,6 +361,30 @@ class Watch:
                 self._reason(before, jobs[job_id])
         self._before = jobs
         self._look_at_results()
+
+    def _ledger(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
+        """What is reserved is what jobs at work were charged; every waiting job is in the line of its class and share,
+        and every line but the default one is on record."""
+        from lambdas import wiring
+
+        table = Jobs(self._world.dynamodb, wiring.settings().jobs_table, self._world.clock)
+        marked = {"live#", *table.shares().marked}
+        reserved: Counter[str] = Counter()
+        for job in jobs.values():
+            line = f"{job.get('priority', 'live')}#{job.get('share', '')}"
+            waits = line if job["state"] == "WAITING" else None
+            hold(LEDGER, job.get("waiting_in") == waits, f"waits in {job.get('waiting_in')!r} and not {waits!r}: {job}")
+            hold(LEDGER, waits is None or waits in marked, f"no record of the line {waits!r}: {marked}")
+            charge = Charge.from_text(job["charge"]) if "charge" in job else None
+            if charge and not charge.spent:
+                at_work = job["state"] in ("RUNNING", "COLLECTING")
+                hold(LEDGER, at_work, f"{job['state']}, and charged: {job}")
+                reserved[charge.month] += round(float(charge.minutes) * 1e6)
+        month = month_of(self._world.clock.now())
+        record = table.month(month)
+        known = round((record.committed_minutes - record.spent_minutes) * 1e6)
+        hold(LEDGER, known == reserved[month], f"{known} reserved, and jobs are charged {reserved[month]}")
+        hold(LEDGER, record.spent_minutes >= 0 and known >= 0, record)
 
     def _starts(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
         """A token stands for one start as long as it lives; what comes after its 7 days no caller can help."""
@@ -475,6 +503,8 @@ class Watch:
         bad = sum(any(upload.bad for upload in self._truth.of_job(job)) for job in waiting)
         blocked = self._blocked()
         patience = 2 + 3 * bad
+        if "budget" in blocked:
+            return  # until the month turns
         excused = {"videos"} & blocked or all(job["analysis"] in blocked for job in waiting)
         hold(
             CONSERVING,

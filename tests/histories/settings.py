@@ -20,12 +20,16 @@ class Choices:
         allowed: what an uploader may choose.
         uploads: where: ``none``, ``metadata``, ``both``.
         cap: how many jobs may run; 0: as many as Rekognition lets.
+        share_by: what makes a share of the slots.
+        minutes: a month's budget; 0: none.
     """
 
     analyses: tuple[str, ...] = (FACES,)
     allowed: tuple[str, ...] = (FACES, TEXT)
     uploads: str = "none"
     cap: int = 0
+    share_by: str = ""
+    minutes: float = 0.0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -35,6 +39,8 @@ class Choices:
             "ALLOWED_ANALYSES": ",".join(self.allowed),
             "UPLOAD_CHOICE": self.uploads,
             "MAX_RUNNING_JOBS": str(self.cap),
+            "SHARE_BY": self.share_by,
+            "MONTHLY_MINUTES": str(self.minutes),
         }
 
     def allows(self, analysis: str) -> bool:
