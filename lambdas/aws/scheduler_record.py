@@ -110,7 +110,7 @@ class SchedulerRecord(Items):
     def _shares_write(known: Shares, new: Shares) -> Write:
         return Write(
             SCHEDULER,
-            {"shares": new.as_item(), "shares_version": known.version + 1},
+            {"shares": new.as_text(), "shares_version": known.version + 1},
             when="#shares_version = :known" if known.version else "attribute_not_exists(#shares_version)",
             values={"known": known.version} if known.version else {},
         )

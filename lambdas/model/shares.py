@@ -15,10 +15,10 @@ one is recorded here while jobs may wait in it, so only lines with jobs are read
 is recorded, and the order is first come, first served.
 """
 
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any, Literal
 
 from lambdas.model.clock import iso, seconds_of
@@ -172,24 +172,25 @@ class Shares:
         """The record as it is once the table has it."""
         return replace(self, version=self.version + 1)
 
-    def as_item(self) -> dict[str, Any]:
-        """The form in the table, as one attribute."""
-        return {
+    def as_text(self) -> str:
+        """The form in the table. As text: DynamoDB takes no empty name in a map, and one share's is empty."""
+        known = {
             "marked": dict(self.marked),
-            "used": {share: Decimal(str(round(minutes, 4))) for share, minutes in self.used.items()},
+            "used": {share: round(minutes, 4) for share, minutes in self.used.items()},
             "as_of": iso(self.as_of),
             "turns": self.turns,
         }
+        return json.dumps(known, separators=(",", ":"))
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Shares":
         """The record in the scheduler's item of the table."""
-        known = item.get("shares", {})
+        known = json.loads(item.get("shares", "{}"))
         return cls(
             marked=known.get("marked", {}),
-            used={share: float(minutes) for share, minutes in known.get("used", {}).items()},
+            used=known.get("used", {}),
             as_of=seconds_of(known["as_of"]) if known else 0.0,
-            turns=int(known.get("turns", 0)),
+            turns=known.get("turns", 0),
             version=int(item.get("shares_version", 0)),
         )
 

@@ -122,6 +122,8 @@ class Table:
         return {}
 
     def _write(self, job_id: str, item: Item, params: Params, operation: str) -> None:
+        if any(not name for value in item.values() for name in value.get("M", {})):
+            refuse("ValidationException", operation, message="Attribute names must be at least one character long")
         before = self.items.get(job_id, {})
         self.units["write"] += _kilobytes(max(_size(before), _size(item)), 1)
         if not self._holds(params):

@@ -20,6 +20,7 @@ from lambdas.model.shares import (
     share_of,
 )
 from rekognition_local import Faults, Simulated
+from tests.fake_aws import World, world as moto_world
 from tests.fast_fake.world import StandInWorld, standin_world
 
 NOW = 1.8e9
@@ -251,6 +252,23 @@ def test_a_share_without_jobs_that_are_due_leaves_no_slot_empty() -> None:
         started = run_all(world)
 
     assert set(started) == {"a/1.mp4", "a/2.mp4", "a/3.mp4", "a/4.mp4", "b/1.mp4"}
+
+
+def test_a_share_without_a_name_is_one_among_others(aws_as_moto: World) -> None:
+    for key in ("a/1.mp4", "1.mp4", "b/1.mp4"):
+        aws_as_moto.drop(key)
+    aws_as_moto.settle(60)
+    aws_as_moto.tick()
+    aws_as_moto.settle(60)
+
+    assert {job["state"] for job in aws_as_moto.jobs()} == {"SUCCEEDED"}
+
+
+@pytest.fixture
+def aws_as_moto() -> Iterator[World]:
+    """DynamoDB takes no empty name in a map, and moto says so in its own way."""
+    with moto_world(Simulated(seconds=60.0, detections=1), Faults.off(max_running=1), SHARE_BY="prefix:1") as here:
+        yield here
 
 
 def test_a_line_in_which_nothing_waits_any_more_is_dropped_and_comes_back_with_the_next_video() -> None:
