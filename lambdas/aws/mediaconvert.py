@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 # is billed. Less a margin for clocks and the call's own time.
 TOKEN_LIVES = 40.0
 
-PAGES_LISTED = 10  # of 20 jobs each
+# Seconds for which a listing of the newest jobs is used again. What was begun since is younger than TOKEN_LIVES, so
+# beginning it again gives the same job.
+LISTING_HOLDS = 20.0
+PAGES_LISTED = 50  # of 20 jobs each, at most
 
 # The call itself is refused, for any video: rights, the role, a service that the account or region has not.
 _REFUSED = {
@@ -56,6 +59,8 @@ class MediaConvert:
         self._client = client
         self._results_bucket = results_bucket
         self._role_arn = role_arn
+        self._listed_at = self._listed_since = float("inf")
+        self._listed: dict[tuple[str, int], Conversion] = {}
 
     def begin(self, job: "Job", header: "VideoHeader | None", number: int) -> str:
         """Begin the conversion of that number of a job's upload; MediaConvert's id of it.
@@ -90,26 +95,34 @@ class MediaConvert:
         """
         return self._conversion(self._call("get_job", Id=conversion_id)["Job"])
 
-    def find(self, job: "Job", number: int, since: float) -> str | None:
-        """The id of the conversion of that number of a job's upload, begun at that time or later; None if there is
-        none. For after a crash, or an answer that was lost: it looks through the newest of the account's jobs.
+    def find(self, job: "Job", number: int, since: float, now: float) -> str | None:
+        """The id of the conversion of that number of a job's upload, begun at `since` or later; None if there is none.
+        For after a crash, or an answer that was lost: it looks through the newest of the account's jobs.
 
         Raises:
             SlowDown, AccountFault, ServiceTrouble
         """
-        digest = upload_digest(self._results_bucket, job)
+        if not (0 <= now - self._listed_at <= LISTING_HOLDS and self._listed_since <= since):
+            self._listed = self._newest(since)
+            self._listed_at, self._listed_since = now, since
+        found = self._listed.get((upload_digest(self._results_bucket, job), number))
+        return found.conversion_id if found and found.created_at >= since else None
+
+    def _newest(self, since: float) -> dict[tuple[str, int], Conversion]:
+        """This stack's conversions begun at that time or later, by upload and number."""
+        found: dict[tuple[str, int], Conversion] = {}
         page: Mapping[str, Any] = {}
         for _ in range(PAGES_LISTED):
             more = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
             page = self._call("list_jobs", MaxResults=20, Order="DESCENDING", **more)
             for one in map(self._conversion, page["Jobs"]):
                 if one.created_at < since:
-                    return None
-                if (one.upload, one.number) == (digest, number):
-                    return one.conversion_id
+                    return found
+                if one.upload:
+                    found.setdefault((one.upload, one.number), one)  # the newest
             if not page.get("NextToken"):
-                return None
-        return None
+                break
+        return found
 
     def _conversion(self, job: Mapping[str, Any]) -> Conversion:
         metadata = job.get("UserMetadata", {})

@@ -162,8 +162,9 @@ class Converter:
                     return self._running(self._record(job, other.conversions, other.conversion_id))
                 since = min(since, seconds_of(other.state_since))
         number, known = job.conversions, None
-        if self._clock.now() - since > TOKEN_LIVES:
-            known = self._mediaconvert.find(job, number, since - CLOCKS_DIFFER)
+        now = self._clock.now()
+        if now - since > TOKEN_LIVES:
+            known = self._mediaconvert.find(job, number, since - CLOCKS_DIFFER, now)
         conversion_id = known or self._mediaconvert.begin(job, job.header, number)
         logger.info("converting", extra={"conversion_id": conversion_id, "number": number})
         count(Count.CONVERSIONS_BEGUN)

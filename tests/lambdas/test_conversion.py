@@ -586,6 +586,20 @@ class TestTheSettingSwitchedOff:
         assert world.job("phone.mov")["state"] == "SUCCEEDED"
 
 
+class TestManyConversions:
+    def test_that_were_throttled_are_looked_for_once_for_all(self, world: StandInWorld) -> None:
+        world.mediaconvert.refuse("CreateJob", "TooManyRequestsException")
+        for number in range(30):
+            world.drop(f"{number}.mov", phone() + bytes([number]))
+        world.pass_time(60)
+        world.mediaconvert.calls.clear()
+
+        world.tick()
+
+        calls = world.mediaconvert.calls
+        assert (calls.count("CreateJob"), calls.count("ListJobs")) == (30, 1)
+
+
 class TestAnotherConversion:
     def test_is_joined_by_an_analysis_that_knows_of_none(self, world: StandInWorld) -> None:
         world.mediaconvert.fails_with = [(1999, "Unknown error")]
