@@ -76,7 +76,7 @@ MODULES = {
     "lambdas/logic/faults.py": "tests/lambdas/test_faults.py",
     "lambdas/logic/polling.py": "tests/lambdas/test_polling.py",
     "lambdas/logic/enqueue.py": "tests/lambdas/test_enqueue.py",
-    "lambdas/logic/dispatch.py": "tests/lambdas/test_shares.py",
+    "lambdas/logic/dispatch.py": "tests/lambdas/test_scheduler.py",
     "lambdas/logic/scheduler.py": "tests/lambdas/test_scheduler.py",
     "lambdas/logic/results.py": "tests/lambdas/test_results.py",
     "lambdas/logic/collector.py": "tests/lambdas/test_collector.py",
