@@ -33,7 +33,7 @@ JOB = {
 }  # fmt: skip
 BESIDE = {"video", "uploaded_again_at", "waiting_in"}  # in the table, and not read back
 SCHEDULER = {
-    "job_id", "paused", "paused_at", "refused_at", "collected_at", "scopes", "scopes_version", "shares",
+    "job_id", "paused", "paused_at", "refused_at", "throttled_at", "collected_at", "scopes", "scopes_version", "shares",
     "shares_version",
 }  # fmt: skip
 SLOTS = {"job_id", "holders", "version"}

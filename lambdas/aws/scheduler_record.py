@@ -35,8 +35,8 @@ class SchedulerRecord(Items):
 
     def scheduler(self) -> Mapping[str, Any]:
         """What the scheduler knows: ``paused`` (the operator's switch), ``refused_at`` (the last "no slot"),
-        ``collected_at`` (about when results were last collected), ``scopes`` (what can't be started; see blocking.py),
-        ``shares`` (see shares.py).
+        ``throttled_at`` (the last "slow down"; see pacing.py), ``collected_at`` (about when results were last
+        collected), ``scopes`` (what can't be started; see blocking.py), ``shares`` (see shares.py).
         """
         return self._get_item(SCHEDULER)
 
@@ -59,6 +59,12 @@ class SchedulerRecord(Items):
     def note_limit_reached(self) -> None:
         """Remember that the service said "no slot"."""
         self._update(SCHEDULER, {"refused_at": iso(self._clock.now())})
+
+    def note_throttled(self) -> str:
+        """Remember that the service said "slow down"; returns the time that was noted."""
+        now = iso(self._clock.now())
+        self._update(SCHEDULER, {"throttled_at": now})
+        return now
 
     def note_limit_cleared(self) -> None:
         """Note that no job waits."""

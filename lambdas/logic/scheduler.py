@@ -10,6 +10,7 @@ and is probed once a minute (blocking.py). After a fault of the service, the job
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lambdas.aws.event_bus import EventBus
@@ -20,6 +21,7 @@ from lambdas.logic.conversion import Converter, DueConversions
 from lambdas.logic.dispatch import BETWEEN, NEWEST, OLDEST, Dispatcher
 from lambdas.logic.enqueue import Chooser, Enqueuer
 from lambdas.logic.faults import Faults
+from lambdas.logic.pacing import Pacer
 from lambdas.logic.polling import FIRST_POLL, Poller
 from lambdas.model.analyses import CATALOGUE
 from lambdas.model.blocking import RESULTS, VIDEOS
@@ -53,8 +55,6 @@ FIRST_DELAY, LONGEST_DELAY = 15.0, 3600.0
 MOST_START_ERRORS = 32  # then the job is REJECTED: after a day of failed starts
 MOST_TOKENS = 10  # taken by other stacks, one after the other: more than an account has
 
-PAUSE_BETWEEN_CALLS = 0.5  # seconds after "slow down"; Start takes 5 calls a second, shared with the whole account
-PAUSES_IN_A_ROW = 10  # then other programs in the account are that busy, and the next tick continues
 # Where to look after so many jobs in a row that met trouble: two side by side may be odd videos, but where some from
 # elsewhere in the backlog meet it too, the service is down, and to go on would only reschedule all of them.
 LOOK_AFTER_TROUBLE = (OLDEST, OLDEST, BETWEEN, NEWEST)
@@ -157,11 +157,12 @@ class Scheduler:
 
     def _fill(self, most: int | None, enough_time: EnoughTime, known: Mapping[str, Any], faults: Faults) -> None:
         """Start waiting jobs, in their order: `most` of them, or all until the service says no."""
-        if known.get("paused"):
+        pacer = Pacer(self._jobs, self._clock, known)
+        if known.get("paused") or (most is not None and pacer.left_to_others):
             return
         dispatcher = self._dispatcher(known)
-        started = pauses = trouble = 0
-        while (most is None or started < most) and enough_time():
+        started = trouble = 0
+        while (most is None or started < most or pacer.fills_all) and enough_time():
             if faults.blocked & {VIDEOS, RESULTS, BUDGET}:
                 return
             try:
@@ -175,18 +176,14 @@ class Scheduler:
                 return
             with logger.append_context_keys(**job.log_keys):
                 try:
-                    started += self._start(job, faults)
-                    trouble = pauses = 0
+                    started += pacer.start(partial(self._start, job, faults), enough_time)
+                    trouble = 0
                 except NoFreeSlot as answer:
                     self._no_slot(job, answer)
                     return
                 except SlowDown:
                     self._jobs.release(job)
-                    count(Count.STARTS_THROTTLED)
-                    pauses += 1
-                    if pauses >= PAUSES_IN_A_ROW:
-                        return
-                    self._clock.sleep(PAUSE_BETWEEN_CALLS)
+                    return
                 except ServiceTrouble as error:
                     self._reschedule(job, error)
                     trouble += 1

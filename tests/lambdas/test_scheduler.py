@@ -890,34 +890,145 @@ class TestAPlaceholder:
 
 
 class TestSlowDown:
-    def test_is_waited_for_half_a_second_and_the_job_keeps_its_position(self, yard: Yard) -> None:
-        [job, _] = yard.line_up("a", "b")
+    @pytest.fixture(autouse=True)
+    def _without_dice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("random.uniform", lambda *_: 1.0)
+
+    def complete(self, yard: Yard) -> None:
+        """Let a job end that holds a slot."""
+        done = yard.running(key=f"z {yard.now}")
+        yard.scheduler.fill_after_completion(done.job_id, "r", lambda: True)
+
+    def test_is_waited_for_in_pauses_that_double_and_the_job_keeps_its_position(self, yard: Yard) -> None:
+        [job] = yard.line_up("a")
         yard.says["a"] = [SlowDown("slower")] * 3
         began = yard.clock.now()
 
         yard.fill()
 
         assert yard.started == ["a"] * 4
-        assert yard.clock.now() - began == pytest.approx(1.5, abs=1e-3)
+        assert yard.clock.now() - began == pytest.approx(0.2 + 0.4 + 0.8, abs=1e-3)
         assert yard.get(job).position == job.position
 
-    def test_is_left_to_the_next_tick_after_ten_in_a_row(self, yard: Yard) -> None:
+    def test_costs_one_write_and_the_claim_is_kept(self, yard: Yard) -> None:
+        yard.line_up("a", "b")
+        yard.says["a"] = [SlowDown("slower")] * 3
+        yard.says["b"] = [NoFreeSlot("20 run")]
+        calls: list[str] = []
+        call = yard.client._make_api_call
+        yard.client._make_api_call = lambda operation, params: calls.append(operation) or call(operation, params)
+
+        yard.fill(2)
+
+        # Each of the two claims, the release of b, and nothing for the pauses.
+        assert calls.count("TransactWriteItems") == 3
+        # The note, the start of a, and the refusal of b.
+        assert calls.count("UpdateItem") == 3
+
+    def test_is_left_to_the_next_tick_after_six_in_a_row(self, yard: Yard) -> None:
+        [job, _] = yard.line_up("a", "b")
+        yard.says["a"] = [SlowDown("slower")] * 99
+        began = yard.clock.now()
+
+        yard.fill(2)
+
+        assert (len(yard.started), yard.states()) == (6, "WW")
+        assert yard.clock.now() - began == pytest.approx(0.2 + 0.4 + 0.8 + 1.6 + 1.6, abs=1e-3)
+        assert yard.get(job).position == job.position
+
+    def test_is_not_waited_for_without_time(self, yard: Yard) -> None:
+        yard.line_up("a")
+        yard.says["a"] = [SlowDown("slower")] * 99
+        times = iter([True, True, False])
+        began = yard.clock.now()
+
+        yard.scheduler.fill_after_uploads(1, lambda: next(times))
+
+        assert (len(yard.started), yard.states()) == (2, "W")
+        assert yard.clock.now() - began == pytest.approx(0.2, abs=1e-3)
+
+    def test_is_counted_anew_for_each_job(self, yard: Yard) -> None:
+        yard.line_up("a", "b")
+        yard.says = of_each(lambda: SlowDown("slower"), "ab", 5)
+
+        yard.fill(2)
+
+        assert yard.states() == "RR"
+
+    def test_makes_those_who_wait_at_the_same_time_wait_for_times_of_their_own(
+        self, yard: Yard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drawn: list[tuple[float, float]] = []
+        monkeypatch.setattr("random.uniform", lambda *between: drawn.append(between) or 1.5)
+        yard.line_up("a")
+        yard.says["a"] = [SlowDown("slower")]
+        began = yard.clock.now()
+
+        yard.fill()
+
+        assert drawn == [(0.5, 1.5)]
+        assert yard.clock.now() - began == pytest.approx(0.3, abs=1e-3)
+
+    @pytest.mark.parametrize(("seconds", "started"), [(1.9, []), (2.1, ["a"])])
+    def test_has_others_leave_their_slots_for_two_seconds_to_the_one_that_met_it(
+        self, yard: Yard, seconds: float, started: list[str]
+    ) -> None:
+        yard.line_up("a")
+        yard.running(key="z")
+        yard.jobs.note_throttled()
+        yard.clock.seconds += seconds
+
+        yard.fill()
+
+        assert yard.started == started
+
+    def test_has_its_invocation_fill_the_slots_that_others_leave_to_it(self, yard: Yard) -> None:
+        yard.line_up(*"abcd")
+        yard.says["a"] = [SlowDown("slower")]
+        yard.says["d"] = [NoFreeSlot("20 run")]
+
+        self.complete(yard)
+
+        assert yard.states() == "RRRWR"
+
+    def test_has_the_next_fill_all_slots_if_its_invocation_died(self, yard: Yard) -> None:
+        yard.line_up(*"abc")
+        yard.jobs.note_throttled()
+        yard.clock.seconds += 60
+
+        self.complete(yard)
+
+        assert yard.states() == "RRRR"
+
+    def test_is_over_once_a_start_was_refused(self, yard: Yard) -> None:
+        yard.line_up(*"abc")
+        yard.jobs.note_throttled()
+        yard.clock.seconds += 60
+        yard.jobs.note_limit_reached()
+
+        self.complete(yard)
+
+        assert yard.states() == "RWWR"
+
+    def test_does_not_keep_a_tick_from_filling(self, yard: Yard) -> None:
+        yard.line_up(*"ab")
+        yard.jobs.note_throttled()
+
+        yard.tick()
+
+        assert yard.states() == "RR"
+
+    def test_is_noted_every_two_seconds_while_it_lasts(self, yard: Yard) -> None:
+        noted: list[float] = []
+        note, patched = yard.jobs.note_throttled, yard.jobs
+        patched.note_throttled = lambda: noted.append(yard.clock.now()) or note()  # type: ignore[method-assign]
         yard.line_up("a")
         yard.says["a"] = [SlowDown("slower")] * 99
         began = yard.clock.now()
 
         yard.fill()
 
-        assert (len(yard.started), yard.states()) == (10, "W")
-        assert yard.clock.now() - began == pytest.approx(4.5, abs=1e-3)
-
-    def test_is_counted_anew_after_each_success(self, yard: Yard) -> None:
-        yard.line_up("a", "b")
-        yard.says = of_each(lambda: SlowDown("slower"), "ab", 9)
-
-        yard.fill(2)
-
-        assert yard.states() == "RR"
+        assert [at - began for at in noted] == pytest.approx([0, 3.0], abs=1e-3)
 
 
 class TestTroubleOfTheService:

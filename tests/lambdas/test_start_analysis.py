@@ -9,7 +9,7 @@ import pytest
 
 from lambdas import start_analysis
 from lambdas.aws import job_table as jobs_module
-from lambdas.logic import scheduler as scheduler_module
+from lambdas.logic import pacing, scheduler as scheduler_module
 from rekognition_local import Faults, Simulated
 from tests.fake_aws import World, s3_record, sqs_record, world as make_world
 
@@ -315,7 +315,7 @@ class TestTheBacklog:
         world.drop("clip.mp4")
 
         assert world.job("clip.mp4")["state"] == "RUNNING"
-        assert world.clock.now() - before >= 3 * scheduler_module.PAUSE_BETWEEN_CALLS
+        assert world.clock.now() - before >= 0.5 * (0.2 + 0.4 + 0.8)
 
     def test_slow_down_without_end_is_left_to_the_next_tick(self, world: World) -> None:
         world.rekognition.inject("StartFaceDetection", "ThrottlingException", times=1000)
@@ -324,7 +324,7 @@ class TestTheBacklog:
 
         assert answer == {"batchItemFailures": []}
         assert world.job("clip.mp4")["state"] == "WAITING"
-        assert world.calls["StartFaceDetection"] == {"ThrottlingException": scheduler_module.PAUSES_IN_A_ROW}
+        assert world.calls["StartFaceDetection"] == {"ThrottlingException": pacing.TRIES}
 
     @pytest.mark.parametrize(
         "code", ["InvalidS3ObjectException", "InvalidParameterException", "VideoTooLargeException"]
