@@ -209,7 +209,7 @@ class Jobs(SchedulerRecord):
             return replace(job, **_as_fields(claimed)) if self._write_all([write])[0] else None
         minutes = minutes_of(job)
         charge = charge_of(job, minutes, month_of(now))
-        started = terms.shares.started(job.line, minutes, now)
+        started = terms.shares.started(job.line, minutes, now, self.weights)
         shares_too = started != terms.shares
         if shares_too:
             charge = replace(charge, line=job.line, turns=terms.shares.turns)

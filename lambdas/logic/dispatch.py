@@ -90,9 +90,8 @@ class Dispatcher:
         for job_id in islice(job_ids, MOST_CLAIMS):
             if job := self._jobs.claim(job_id, Terms(self._shares, self._limits)):
                 if job.charge and job.charge.line is not None:  # the record was written with it
-                    self._shares = self._shares.started(
-                        job.line, float(job.charge.minutes), self._clock.now()
-                    ).written()
+                    minutes, now = float(job.charge.minutes), self._clock.now()
+                    self._shares = self._shares.started(job.line, minutes, now, self._jobs.weights).written()
                 return job
         return None
 

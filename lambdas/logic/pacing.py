@@ -32,12 +32,12 @@ class Pacer:
         self._jobs = jobs
         self._clock = clock
         self._noted: str = known.get("throttled_at", "")
-        self._throttled = self._noted > known.get("refused_at", "")
+        self._throttled: bool = self._noted > known.get("refused_at", "")
 
     @property
     def left_to_others(self) -> bool:
-        """Whether another invocation was throttled just now, and fills this one's slot too."""
-        return self._fresh
+        """Whether an invocation was throttled just now: it fills the slots of others too."""
+        return self._noted > iso(self._clock.now() - NOTE_HOLDS)
 
     @property
     def fills_all(self) -> bool:
@@ -65,12 +65,8 @@ class Pacer:
             pause = min(2 * pause, LONGEST_PAUSE)
         raise AssertionError  # the last try returns or raises
 
-    @property
-    def _fresh(self) -> bool:
-        return self._noted > iso(self._clock.now() - NOTE_HOLDS)
-
     def _note(self) -> None:
         count(Count.STARTS_THROTTLED)
         self._throttled = True
-        if not self._fresh:
+        if not self.left_to_others:
             self._noted = self._jobs.note_throttled()

@@ -34,6 +34,7 @@ MOST_SHARES = 100  # at a time: each start rewrites the record of all
 
 LOWER_EVERY = 10  # starts, of which one goes to the lower class while both wait
 HALF_LIFE = 86_400.0  # seconds after which used minutes count half
+LONGEST_VIDEO = 360.0  # minutes
 LEAST_MINUTES = 0.1  # that a start counts: the shortest video occupies a slot for some seconds
 FORGOTTEN = 0.05  # used minutes below which a share without waiting jobs is dropped from the record
 
@@ -41,6 +42,8 @@ FORGOTTEN = 0.05  # used minutes below which a share without waiting jobs is dro
 # record is older than five minutes, no job has come to wait for four; if the index shows none either, it is dropped.
 MARK_EVERY = 60.0
 MARK_LASTS = 300.0
+
+NO_WEIGHTS: Mapping[str, float] = {}
 
 
 def line_of(priority: str, share: str) -> str:
@@ -96,7 +99,7 @@ class Shares:
             line = shares._sorted(left, now, weights)[0]
             job_id, minutes = left[line].popleft()
             yield job_id
-            shares = shares.started(line, minutes, now)
+            shares = shares.started(line, minutes, now, weights)
             if not left[line]:
                 del left[line]
                 shares = replace(shares, marked=dict.fromkeys(left, ""))
@@ -109,13 +112,14 @@ class Shares:
         factor = 0.5 ** (max(0.0, now - self.as_of) / HALF_LIFE)
         return {share: minutes * factor for share, minutes in self.used.items()}
 
-    def started(self, line: str, minutes: float, now: float) -> "Shares":
+    def started(self, line: str, minutes: float, now: float, weights: Mapping[str, float] = NO_WEIGHTS) -> "Shares":
         """The record after a job of `line` with that many minutes of video was started."""
         share = _share(line)
         after = self
         if share != ONE_SHARE or set(self.used) - {ONE_SHARE}:
             used = self._decayed(now)
-            used[share] = used.get(share, 0.0) + max(minutes, LEAST_MINUTES)
+            before = max(used.get(share, 0.0), self._least(share, used, weights))
+            used[share] = before + max(minutes, LEAST_MINUTES)
             after = replace(after, used=used, as_of=now)
         if line.startswith(f"{LIVE}#"):
             if any(other.startswith(f"{BACKFILL}#") for other in self.marked):
@@ -123,6 +127,17 @@ class Shares:
         elif self.turns:
             after = replace(after, turns=0)
         return after
+
+    def _least(self, share: str, used: Mapping[str, float], weights: Mapping[str, float]) -> float:
+        """What a share's used minutes count as at least. The default line is not recorded, so that its share comes back
+        after a pause is not seen, as it is for others in ``mark``. But a share that always waited is behind each of the
+        others by one video at most."""
+        others = {known for line in self.marked if (known := _share(line)) != share}
+        least = min(
+            ((used.get(other, 0.0) - LONGEST_VIDEO) / weights.get(other, 1.0) for other in others),
+            default=0.0,
+        )
+        return least * weights.get(share, 1.0)
 
     def given_back(self, line: str, minutes: float, turns: int, now: float) -> "Shares":
         """The record after a start that did not come to be; `turns` is what the record said before it."""

@@ -110,6 +110,16 @@ class TestAShareThatComesBack:
         assert shares.used["a/"] == 5
 
 
+def test_the_default_line_which_is_not_recorded_is_never_more_than_the_longest_video_behind_the_others() -> None:
+    shares, weights, starts = marked(A, B, a=9_000, b=4_000), {"": 2}, 0
+    while shares.lines(NOW, weights)[0] == DEFAULT_LINE:
+        shares = shares.started(DEFAULT_LINE, 10, NOW, weights)
+        starts += 1
+
+    assert starts == 73
+    assert shares.used[""] == pytest.approx(2 * (4_000 - 360) + 73 * 10)
+
+
 def test_a_start_that_did_not_come_to_be_is_given_back() -> None:
     shares = marked(A, B, a=10, b=12)
 
