@@ -83,7 +83,8 @@ SETTINGS = (
 )
 
 MEANWHILE = ("tick", "uploads", "slot", "finished", "upload", "again", "delete", "rights", "settings", "pause")
-OPERATIONS = ("", "", "Start", "Start", "HeadObject", "PutEvents", "PutObject", "UpdateItem", "Complete", "Get", "Send")
+WRITES = ("PutObject", "UpdateItem", "Transact", "Complete")
+OPERATIONS = ("", "", "Start", "Start", "HeadObject", "PutEvents", *WRITES, "Get", "Send")
 
 # Drawn beforehand, from the simple to the rare: a history draws one of them, which is most of what generating costs.
 _dice = random.Random(8)
@@ -99,6 +100,7 @@ AIMED = (
     Plan(1, "in part", "PutEvents"),
     # Another invocation claims what was just found.
     Plan(1, "meanwhile after", "Query", meanwhile="tick"),
+    Plan(1, "meanwhile", "Transact", meanwhile="tick"),
     # A collector is so slow that another one takes over.
     Plan(3, "meanwhile", "Get", meanwhile="finished", choice=-1, seconds=100.0),
 )

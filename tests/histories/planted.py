@@ -19,6 +19,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from bench import report
 from lambdas.aws import event_bus as outcome, multipart as streams, queue, rekognition as rekognition_module, videos
+from lambdas.aws.dynamodb import Write
 from lambdas.aws.job_table import Jobs
 from lambdas.logic import collector as collecting, enqueue, faults, polling, results
 from lambdas.logic.scheduler import Scheduler
@@ -50,6 +51,7 @@ from tests.histories.promises import (
     TOLD,
     Broken,
 )
+from tests.histories.trouble import Trouble
 
 MOST = 2000  # histories until a bug counts as missed
 
@@ -66,14 +68,29 @@ class Bug:
 
 
 def _without_condition(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A write of the table without its condition."""
+    """A write of a job without its condition; what others write meanwhile keeps theirs."""
 
     def unconditional(self: Jobs, *arguments: Any, **named: Any) -> Any:
-        update = self._update
-        with patch.object(Jobs, "_update", lambda _, item_id, changes, when="", **values: update(item_id, changes)):
+        request = self._request
+
+        def unconditionally(_: Jobs, write: Write) -> Any:
+            of_the_method = not write.item_id.startswith("#") and not _within_a_call(unconditional)
+            return request(replace(write, when="") if of_the_method else write)
+
+        with patch.object(Jobs, "_request", unconditionally):
             return method(self, *arguments, **named)
 
     return unconditional
+
+
+def _within_a_call(function: Any) -> bool:
+    """Whether this is one of the others that get in between while `function` calls AWS."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code is not function.__code__:
+        if frame.f_code is Trouble.call.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -310,9 +327,11 @@ def _running_only(original: Callable[..., Any]) -> Callable[..., Any]:
     return poll
 
 
-def _forgotten_is_failed(self: collecting.Collector, job: Job, reason: str, seconds: float) -> None:
+def _forgotten_is_failed(
+    self: collecting.Collector, job: Job, reason: str, seconds: float, *, billed: bool = False
+) -> None:
     """No other attempt."""
-    self._end_failed(job, reason)
+    self._end_failed(job, reason, billed=billed)
 
 
 def _seen_by_its_name(self: videos.Videos, job: Job) -> None:

@@ -306,6 +306,7 @@ class Trouble:
 # Errors that are answers like others: the handlers ask in order to be told so.
 ANSWERS = {
     "ConditionalCheckFailedException",
+    "TransactionCanceledException",
     "PreconditionFailed",
     "ConditionalRequestConflict",
     "404",
@@ -345,7 +346,7 @@ def _without(right: str, service: str, operation: str, params: Any) -> tuple[str
             return DENIED[service]
         case "events" if service == "events":
             return DENIED[service]
-        case "table" if service == "dynamodb" and operation in ("UpdateItem", "PutItem"):
+        case "table" if service == "dynamodb" and operation in ("UpdateItem", "PutItem", "TransactWriteItems"):
             return DENIED[service]
     return None
 
