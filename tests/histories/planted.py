@@ -18,6 +18,7 @@ from hypothesis import seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from bench import report
+from lambdas import wiring
 from lambdas.aws import event_bus as outcome, multipart as streams, queue, rekognition as rekognition_module, videos
 from lambdas.aws.dynamodb import Write
 from lambdas.aws.job_table import Jobs
@@ -104,10 +105,7 @@ def _out_of_line(self: Jobs, job: Job) -> None:
 
 def _token_of_the_moment(self: Job) -> str:
     """A token that is new each time, as uuid4() would be."""
-    return analyses._digest([self.job_id, next(_moments)])
-
-
-_moments = iter(range(10**9))
+    return analyses._digest([self.job_id, wiring.clock().now()])
 
 
 def _no_token_for_another_attempt(self: Job) -> str:
