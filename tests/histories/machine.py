@@ -310,17 +310,18 @@ class Histories(RuleBasedStateMachine):
             self.world.s3.delete_object(Bucket="videos", Key=key)
 
     @precondition(lambda self: self.may_crowd)
-    @rule(number=st.sampled_from((12, 20)), gone=st.booleans())
-    def crowd(self, number: int, gone: bool) -> None:
-        """Many small videos at once, some of which are deleted before their turn."""
+    @rule(number=st.sampled_from((12, 20)), odd=st.sampled_from(("", "gone", "bad")))
+    def crowd(self, number: int, odd: str) -> None:
+        """Many small videos at once; all but one are deleted before their turn, or can't be read."""
         self.may_crowd = False
         for n in range(number):
-            self.upload(f"crowd/{n}.mp4", b"1")
-        if gone:
+            self.upload(f"crowd/{n}.mp4", b"1", {"bad": OWN_KEY} if odd == "bad" and n < number - 1 else PLAIN)
+        if odd == "gone":
             for n in range(1, number):
                 self.delete(f"crowd/{n}.mp4")
         for _ in range(0, len(self.uploads), 10):  # those that fail come again
             self.hear(0, 10, False)
+        self.tick()
 
     @rule(key=st.sampled_from(KEYS))
     def regret(self, key: str) -> None:
