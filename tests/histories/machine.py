@@ -225,6 +225,7 @@ class Histories(RuleBasedStateMachine):
         self.trouble.observe = self.watch.before_a_call
         self.trouble.refuse_event = self._refuse_event
         if self.on_the_standin:
+            self.watch.sees_writes = True
             self.world.watch_writes(self.watch.written)
         self.skew = 0.0 if "skew" in self.spared else given.skew  # of the collecting function's clock
         self.versioning = False

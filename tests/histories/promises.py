@@ -18,6 +18,7 @@ from lambdas.model.budget import Charge, month_of
 from rekognition_local.faults import LASTING
 from rekognition_local.jobs import Job as Accepted
 from tests.fake_aws import ENVIRONMENT, World
+from tests.fast_fake.world import StandInWorld
 from tests.histories.settings import PARAMETERS, Choices
 from tests.histories.trouble import Trouble
 
@@ -163,6 +164,7 @@ class Watch:
         self._before: dict[str, dict[str, Any]] = {}
         self._seen: dict[str, str] = {}  # etags of results that were looked at
         self._ends: Counter[tuple[str, str]] = Counter()
+        self.sees_writes = False  # whether it is told of each write to the table
         self.most_slots = 0  # that Rekognition ever gave
         self.calm_ticks = 0  # in a row
 
@@ -202,8 +204,9 @@ class Watch:
             self._publishes(params)
 
     def _publishes(self, params: Mapping[str, Any]) -> None:
-        if not params["Key"].startswith(("results/", "superseded/", "rows/")) or not hasattr(self._world, "buckets"):
+        if not self.sees_writes or not params["Key"].startswith(("results/", "superseded/", "rows/")):
             return
+        assert isinstance(self._world, StandInWorld)
         labels = params.get("Metadata")
         if labels is None:
             upload = self._world.buckets.uploads.get(params["UploadId"])
