@@ -105,7 +105,7 @@ bench-collect: setup ## Six hours of results, beside the plain loop
 bench-burst: setup ## 200 jobs that ended at once: how soon they are collected, beside pages ÷ rate
 	@.venv/bin/python -m bench.burst
 
-bench-drain: setup ## 1,000 and 10,000 videos at once on 20 slots, in virtual time
+bench-drain: setup ## Videos at once on 20, 200 and 1,000 slots, four shares, an urgent clip, in virtual time
 	@.venv/bin/python -m bench.drain
 
 bench-cost: setup ## Dollars per 1,000 jobs and per idle month, from the two runs above

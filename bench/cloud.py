@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from bench.simulator import Simulation
 
 # Seconds, by service and operation, or by service alone.
@@ -25,6 +27,7 @@ LATENCY: Mapping[str, float] = {
 SPREAD = 0.3
 COLD_START = 0.9  # seconds; imports and clients, on half a gigabyte
 HANDLER = 0.003  # seconds of an invocation that are no call's: Lambda's own and Python's
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
 SNS_DELAY = 0.15  # seconds from Rekognition's message to the functions
 QUEUE_DELAY = 0.05  # seconds from a message's sending until a poller has it
 S3_EVENT_DELAY = 1.0  # seconds from an upload to its event
@@ -35,6 +38,7 @@ class Meter:
     """What was called and what ran."""
 
     calls: Counter[str] = field(default_factory=Counter)  # "dynamodb.UpdateItem"
+    conflicts: int = 0  # writes of the table that met a transaction
     invocations: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # of functions, as billed
 
@@ -48,6 +52,11 @@ class Meter:
         """Calls of Rekognition's Start, whatever it said."""
         return sum(number for name, number in self.calls.items() if name.startswith("rekognition.Start"))
 
+    @property
+    def get_calls(self) -> int:
+        """Calls of Rekognition's Get, whatever it said."""
+        return sum(number for name, number in self.calls.items() if name.startswith("rekognition.Get"))
+
 
 class Platform:
     """Runs functions, and gives their calls a latency and a place on the meter."""
@@ -57,6 +66,7 @@ class Platform:
         self.meter = Meter()
         self._dice = random.Random(seed)
         self._warm: Counter[str] = Counter()
+        self._in_transactions: set[str] = set()
 
     def lasting(self, median: float) -> float:
         """A draw around that median, in seconds."""
@@ -67,11 +77,31 @@ class Platform:
         call = client._make_api_call
 
         def timed(operation: str, params: dict[str, Any]) -> Any:
+            if service == "dynamodb" and operation in WRITES:
+                return self._written(operation, params, call)
             self.called(service, operation)
             return call(operation, params)
 
         client._make_api_call = timed
         return client
+
+    def _written(self, operation: str, params: dict[str, Any], call: Callable[..., Any]) -> Any:
+        """Write to the table, unless one of the items is in a transaction that is under way: then DynamoDB refuses the
+        later write (Developer Guide, "Transaction conflict handling in DynamoDB"). A transaction is taken to be under
+        way from its call to its answer, which is more than it really is."""
+        writes = [each["Update"] for each in params.get("TransactItems", ())] or [params]
+        items = [(write.get("Key") or write["Item"])["job_id"]["S"] for write in writes]
+        met = [item in self._in_transactions for item in items]
+        held = set(items) if operation == "TransactWriteItems" and not any(met) else set()
+        self._in_transactions |= held
+        try:
+            self.called("dynamodb", operation)
+            if any(met):
+                self.meter.conflicts += 1
+                raise _conflict(operation, met)
+            return call(operation, params)
+        finally:
+            self._in_transactions -= held
 
     def called(self, service: str, operation: str) -> None:
         """Count a call, and let it take its time."""
@@ -92,6 +122,16 @@ class Platform:
         self.meter.seconds[function] += self.simulation.now() - began
         self._warm[function] += 1
         return answer
+
+
+def _conflict(operation: str, met: list[bool]) -> ClientError:
+    name = "TransactionCanceledException" if operation == "TransactWriteItems" else "TransactionConflictException"
+    answer: Any = {
+        "Error": {"Code": name, "Message": "Transaction is ongoing for the item"},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+        "CancellationReasons": [{"Code": "TransactionConflict" if each else "None"} for each in met],
+    }
+    return ClientError(answer, operation)
 
 
 class Poller:

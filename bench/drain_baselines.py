@@ -11,7 +11,7 @@ from collections.abc import Callable
 from botocore.exceptions import ClientError
 
 from bench.cloud import S3_EVENT_DELAY, SNS_DELAY, Platform
-from bench.drain_ours import TICK, Drained, faults
+from bench.drain_ours import DEFAULT_QUOTAS, TICK, Drained, faults, longest_wait, runs_of
 from bench.load import SEED, Video
 from bench.simulator import Simulation
 from rekognition_local import RekognitionVideo, Simulated
@@ -30,7 +30,7 @@ class Present(AnyObject):
 
     def head(self, source: Source) -> Stored:
         """Raises Unreadable for what is gone."""
-        if source.name.startswith("gone/"):
+        if "gone/" in source.name:
             raise Unreadable(source.name)
         return super().head(source)
 
@@ -44,7 +44,7 @@ class Baseline:
         self.platform = Platform(self.simulation, SEED)
         metadata = {video.key: {"simulate-seconds": str(video.seconds)} for video in load}
         self.rekognition = RekognitionVideo(
-            engine=Simulated(), objects=Present(metadata), faults=faults(), clock=self.simulation.now
+            engine=Simulated(), objects=Present(metadata), faults=faults(DEFAULT_QUOTAS), clock=self.simulation.now
         )
         self.rekognition.publish = self._published
         client = RekognitionClient(self.rekognition, 1, self.simulation.sleep)
@@ -120,13 +120,14 @@ class Baseline:
             return seen == len(self.load) or self.stuck()
 
         self.simulation.run(done)
-        accepted = Counter(job["Name"] for job in self.rekognition.jobs())
+        runs = runs_of(self.rekognition, self.simulation.start)
+        accepted = Counter(run.key for run in runs)
         return Drained(
             lost=sum(video.key not in self.ended for video in self.load),
             billed_twice=sum(number > 1 for number in accepted.values()),
             seconds=self._last_end - self.simulation.start,
-            oldest_wait=max(job["Started"] for job in self.rekognition.jobs()) - self.simulation.start,
-            order=[job["Name"] for job in self.rekognition.jobs()],
+            oldest_wait=longest_wait(self.load, runs),
+            runs=runs,
             meter=self.platform.meter,
             units={},
             log_bytes=0,

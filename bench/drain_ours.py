@@ -2,8 +2,9 @@
 
 import io
 import json
+import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from logging import StreamHandler
@@ -11,30 +12,41 @@ from typing import Any
 from unittest.mock import patch
 
 from bench.cloud import S3_EVENT_DELAY, SNS_DELAY, Meter, Platform, Poller
-from bench.load import DOUBLED, LOST, SEED, SLOTS, Video
+from bench.load import DOUBLED, LOST, SEED, Quotas, Video
 from bench.simulator import Executor, Simulation
-from rekognition_local import Faults, Simulated
+from lambdas.model.events import BACKFILLED
+from rekognition_local import Faults, RekognitionVideo, Simulated
 from rekognition_local.aws import Notification
 from tests.fake_aws import START_OF_TIME, s3_record, sqs_record
 from tests.fast_fake.world import StandInWorld, standin_world
 
 DETECTIONS = 30  # of each video; collecting many is another bench
 TICK = 60.0  # seconds
+DEFAULT_QUOTAS = Quotas()
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED")
 EXPECTED = {"good": "SUCCEEDED", "gone": "REJECTED", "broken": "FAILED"}
 
 
-def faults() -> Faults:
-    """A Rekognition with AWS's slots and the smaller regions' rates, that loses and doubles notifications."""
+def faults(quotas: Quotas) -> Faults:
+    """A Rekognition with these quotas, that loses and doubles notifications."""
     return Faults(
         seed=SEED,
-        max_running=SLOTS,
-        start_per_second=5,
-        get_per_second=5,
+        max_running=quotas.slots,
+        start_per_second=quotas.starts,
+        get_per_second=quotas.gets,
         notify_dropped=LOST,
         notify_twice=DOUBLED,
-        fail_lasting_keys="broken/*",
+        fail_lasting_keys="*broken/*",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job that Rekognition accepted; times are seconds after the first drop."""
+
+    key: str
+    started: float
+    ended: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +57,15 @@ class Drained:
     billed_twice: int  # videos that Rekognition accepted more than once
     seconds: float  # from the drop to the last job's end
     oldest_wait: float  # seconds from the drop to the last accepted start
-    order: list[str]  # keys, as they were started
+    runs: list[Run]  # as they were started
     meter: Meter
     units: dict[str, float]  # of the table, as billed
     log_bytes: int
+
+    @property
+    def order(self) -> list[str]:
+        """The keys, as they were started."""
+        return [run.key for run in self.runs]
 
 
 class CountedText(io.StringIO):
@@ -117,12 +134,15 @@ class Drain:
         """Drop everything and let time pass until every job has ended."""
         for number, video in enumerate(self.load):
             etag = self.world.s3.put_object(
-                Bucket="videos", Key=video.key, Body=b"v", Metadata={"simulate-seconds": str(video.seconds)}
+                Bucket="videos", Key=video.key, Body=video.head, Metadata={"simulate-seconds": str(video.seconds)}
             )["ETag"]
             if video.kind == "gone":
                 self.world.s3.delete_object(Bucket="videos", Key=video.key)
-            record = s3_record("videos", video.key, etag, 1, number)
-            self.uploads.send(json.dumps({"Records": [record]}), self.platform.lasting(S3_EVENT_DELAY))
+            record = s3_record("videos", video.key, etag, video.size, number)
+            if video.announced:
+                record |= {"eventName": BACKFILLED, "priority": video.announced}
+            delay = video.at + self.platform.lasting(S3_EVENT_DELAY)
+            self.uploads.send(json.dumps({"Records": [record]}), delay)
         self.simulation.at(self.simulation.start + TICK / 2, self._tick)
         seen = 0
 
@@ -179,14 +199,15 @@ class Drain:
 
     def result(self, log_bytes: int) -> Drained:
         """What it came to."""
-        accepted = Counter(job["Name"] for job in self.world.rekognition.jobs())
+        runs = runs_of(self.world.rekognition, self.simulation.start)
+        accepted = Counter(run.key for run in runs)
         ended = {job["key"]: job for job in self.world.jobs()}
         return Drained(
             lost=sum(not self._as_it_should(video, ended.get(video.key)) for video in self.load),
             billed_twice=sum(number > 1 for number in accepted.values()),
             seconds=self.simulation.now() - self.simulation.start,
-            oldest_wait=max(job["Started"] for job in self.world.rekognition.jobs()) - self.simulation.start,
-            order=[job["Name"] for job in self.world.rekognition.jobs()],
+            oldest_wait=longest_wait(self.load, runs),
+            runs=runs,
             meter=self.platform.meter,
             units=self.world.table.units,
             log_bytes=log_bytes,
@@ -198,15 +219,37 @@ class Drain:
         return video.kind != "good" or len(self.world.result(job["result_key"])["Faces"]) == DETECTIONS
 
 
-def drain(load: list[Video], progress: Callable[[int], None]) -> Drained:
-    """Run `load` to its end."""
+def runs_of(rekognition: RekognitionVideo, began: float) -> list[Run]:
+    """What Rekognition has accepted."""
+    return [Run(job["Name"], job["Started"] - began, (job["Ended"] or began) - began) for job in rekognition.jobs()]
+
+
+def longest_wait(load: list[Video], runs: list[Run]) -> float:
+    """Seconds from a video's drop to its first accepted start, at most."""
+    first: dict[str, float] = {}
+    for run in runs:
+        first.setdefault(run.key, run.started)
+    return max(first[video.key] - video.at for video in load if video.key in first)
+
+
+def drain(
+    load: list[Video],
+    progress: Callable[[int], None],
+    quotas: Quotas = DEFAULT_QUOTAS,
+    weights: Mapping[str, float] | None = None,
+) -> Drained:
+    """Run `load` to its end. With `weights`, each first folder is a share."""
+    random.seed(SEED)  # the functions' own pauses
+    settings = {"SHARE_BY": "prefix:1", "SHARE_WEIGHTS": json.dumps(weights)} if weights else {}
     simulation = Simulation(START_OF_TIME)
     platform = Platform(simulation, SEED)
     with (
         counted_logs() as logs,
         patch("lambdas.aws.rekognition.ThreadPoolExecutor", AtOnce),
         patch("lambdas.aws.headers.ThreadPoolExecutor", lambda *_, **__: Executor(simulation)),
-        standin_world(Simulated(detections=DETECTIONS), faults(), wrap=platform.wrap, clock=simulation) as world,
+        standin_world(
+            Simulated(detections=DETECTIONS), faults(quotas), wrap=platform.wrap, clock=simulation, **settings
+        ) as world,
     ):
         run = Drain(load, simulation, platform, world)
         run.run(progress)
