@@ -1,5 +1,6 @@
 """The header reader, beside PyAV's own answer for files that PyAV writes, and with files that lie."""
 
+import os
 import random
 import struct
 import time
@@ -65,6 +66,7 @@ def made(
     times: list[int] | None = None,
 ) -> Path:
     """A video that PyAV writes. `flags` are FFmpeg's movflags, `times` milliseconds."""
+    scheduling = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None
     with av.open(str(path), "w", format=form, options={"movflags": flags} if flags else {}) as container:
         heard: Any = container.add_stream(sound, rate=48000, layout="mono") if sound and sound_first else None
         seen: Any = container.add_stream(codec, rate=rate, options=options or {})
@@ -88,6 +90,10 @@ def made(
             tone.sample_rate = 48000
             container.mux(heard.encode(tone))
             container.mux(heard.encode())
+    if scheduling is not None:
+        # SVT-AV1 gives root's threads real-time priority for good: in two workers on two processors they wait for
+        # threads of other encoders that then never run.
+        os.sched_setscheduler(0, scheduling, os.sched_param(0))
     return path
 
 
