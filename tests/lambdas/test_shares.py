@@ -8,13 +8,19 @@ from typing import Any
 
 import pytest
 
+from lambdas.model.clock import iso
 from lambdas.model.shares import (
     DEFAULT_LINE,
+    FORGOTTEN,
     HALF_LIFE,
+    LEAST_MINUTES,
     LOWER_EVERY,
+    MARK_EVERY,
     MARK_LASTS,
     MOST_SHARES,
+    ONE_SHARE,
     OTHERS,
+    PRIORITIES,
     Shares,
     line_of,
     share_of,
@@ -152,6 +158,185 @@ def test_beyond_a_hundred_shares_a_key_waits_with_the_others() -> None:
 
     assert shares.admitted("7/") == "7/"
     assert shares.admitted("new/") == OTHERS
+
+
+class TestTheForecast:
+    def test_takes_the_shares_in_turn_and_each_lines_jobs_in_their_order(self) -> None:
+        shares = marked(A, B, a=3, b=0)
+        waiting = {A: [("a1", 2.0), ("a2", 1.0)], B: [("b1", 2.0), ("b2", 2.0), ("b3", 9.0)], C: []}
+
+        assert list(shares.forecast(waiting, NOW, {})) == ["b1", "b2", "a1", "b3", "a2"]
+
+    def test_weighs_the_shares(self) -> None:
+        waiting = {A: [("a1", 1.0), ("a2", 1.0)], B: [("b1", 1.0), ("b2", 1.0)]}
+
+        assert list(marked(A, B).forecast(waiting, NOW, {"b/": 3.0})) == ["a1", "b1", "b2", "a2"]
+
+    def test_counts_half_of_what_was_used_a_half_life_ago(self) -> None:
+        shares = marked(A, B, a=4).started(B, 3, NOW)
+        waiting = {A: [("a1", 1.0)], B: [("b1", 0.9), ("b2", 1.0)]}
+
+        assert list(shares.forecast(waiting, NOW + HALF_LIFE, {})) == ["b1", "a1", "b2"]
+
+    def test_gives_the_lower_class_its_turn(self) -> None:
+        live = [(f"live{number}", 1.0) for number in range(12)]
+
+        order = list(marked(LATER).forecast({DEFAULT_LINE: live, LATER: [("old", 1.0)]}, NOW, {}))
+
+        assert order.index("old") == LOWER_EVERY - 1
+        assert len(order) == 13
+
+    def test_counts_no_turns_for_a_lower_class_that_is_through(self) -> None:
+        live = [(f"live{number}", 1.0) for number in range(12)]
+        shares = replace(marked(LATER, A), turns=LOWER_EVERY - 1)
+
+        order = list(shares.forecast({LATER: [("old", 1.0)], DEFAULT_LINE: live, A: [("a", 1.0)]}, NOW, {}))
+
+        assert order[:2] == ["old", "live0"]
+
+    def test_changes_nothing_of_the_record(self) -> None:
+        shares = marked(A, B, a=3)
+        before = shares.as_text()
+
+        list(shares.forecast({A: [("a1", 1.0)]}, NOW + 60, {}))
+
+        assert shares.as_text() == before
+
+
+class TestTheRecord:
+    def test_is_of_the_time_of_its_last_change(self) -> None:
+        shares, later = marked(A, B, a=4, b=8), NOW + HALF_LIFE
+        changed = {
+            "started": shares.started(A, 1, later),
+            "given back": shares.given_back(A, 1, 0, later),
+            "marked": shares.mark(C, later, {}),
+            "dropped": shares.drop(A, later),
+        }
+
+        assert {name: after.as_of for name, after in changed.items()} == dict.fromkeys(changed, later)
+        assert changed["started"].used == {"a/": 3, "b/": 4}
+        assert changed["given back"].used == {"a/": 1, "b/": 4}
+        assert changed["marked"].used == {"a/": 2, "b/": 4, "c/": 2}
+        assert changed["dropped"].used == {"a/": 2, "b/": 4}
+
+    def test_is_not_read_into_the_future_by_a_clock_that_is_behind(self) -> None:
+        shares = marked(A, a=4).started(A, 1, NOW - HALF_LIFE)
+
+        assert shares.used == {"a/": 5}
+
+    def test_of_one_share_stays_empty_and_counts_that_share_once_there_is_another(self) -> None:
+        assert Shares().started(LATER, 5, NOW).used == {}
+        assert replace(Shares(), used={ONE_SHARE: 1.0}, as_of=NOW).started(LATER, 5, NOW).used == {ONE_SHARE: 1.0}
+        assert marked(A, a=1).started(DEFAULT_LINE, 5, NOW).used == {"a/": 1, ONE_SHARE: 5}
+
+    def test_counts_a_start_as_six_seconds_at_least(self) -> None:
+        shares = marked(A, a=1).started(A, 0.0, NOW)
+
+        assert shares.used == {"a/": pytest.approx(1.1)}
+        assert shares.given_back(A, 0.0, 0, NOW).used == {"a/": pytest.approx(1)}
+        assert marked(A).given_back(A, 1, 0, NOW).used == {}
+        assert marked(A, a=1).given_back(A, 0.95, 0, NOW).used == {"a/": pytest.approx(0.05)}
+
+    def test_keeps_all_else_when_a_line_is_marked_again(self) -> None:
+        shares = replace(marked(A, B, a=3), turns=4, version=7)
+
+        again = shares.mark(A, NOW + 60, {})
+
+        assert again == replace(shares, marked={A: iso(NOW + 60), B: iso(NOW)})
+        assert shares.mark(DEFAULT_LINE, NOW + 60, {}) is shares
+
+    def test_has_no_minutes_for_the_first_share_that_comes(self) -> None:
+        assert Shares().mark(A, NOW, {}) == Shares(marked={A: iso(NOW)})
+
+    def test_measures_a_share_that_comes_by_the_weights_of_those_that_wait(self) -> None:
+        shares = marked(A, B, a=100, b=60)
+
+        assert shares.mark(C, NOW, {"a/": 4.0}).used["c/"] == 25
+        assert marked(A).mark(C, NOW, {}).used["c/"] == 0
+        assert marked(A, a=100).mark(C, NOW, {"b/": 2.0}).used["c/"] == 100
+
+    def test_takes_a_share_with_a_number_sign_in_its_name_for_what_it_is(self) -> None:
+        line = line_of("live", "take#1/")
+        shares = marked(line).started(line, 2, NOW)
+
+        assert shares.used == {"take#1/": 2}
+        assert shares.admitted("take#1/") == "take#1/"
+        assert set(shares.mark(line_of("backfill", "take#1/"), NOW, {}).used) == {"take#1/"}
+
+    def test_comes_back_from_the_table_as_it_was(self) -> None:
+        shares = replace(marked(A, a=1.23456), turns=3)
+
+        stored = Shares.from_item({"shares": shares.as_text(), "shares_version": 5})
+
+        assert stored == replace(shares, used={"a/": 1.2346}, version=5)
+        assert Shares.from_item({}) == Shares()
+        assert " " not in shares.as_text()
+
+    def test_has_the_next_version_once_it_is_written(self) -> None:
+        shares = replace(marked(A, a=1), turns=3, version=5)
+
+        assert shares.written() == replace(shares, version=6)
+
+
+class TestTurns:
+    def test_are_counted_no_further_than_to_the_turn_of_the_lower_class(self) -> None:
+        due = replace(marked(LATER), turns=LOWER_EVERY - 1)
+
+        assert due.started(DEFAULT_LINE, 1, NOW).turns == LOWER_EVERY - 1
+        assert due.given_back(LATER, 1, LOWER_EVERY - 1, NOW).turns == LOWER_EVERY - 1
+        assert marked(LATER).given_back(DEFAULT_LINE, 1, 0, NOW).turns == 0
+        assert replace(due, turns=LOWER_EVERY - 2).lines(NOW, {}) == [DEFAULT_LINE, LATER]
+        assert due.lines(NOW, {}) == [LATER, DEFAULT_LINE]
+
+    def test_come_back_on_top_of_those_counted_meanwhile(self) -> None:
+        meanwhile = replace(marked(LATER), turns=2)
+
+        assert meanwhile.given_back(LATER, 1, 5, NOW).turns == 7
+        assert meanwhile.given_back(DEFAULT_LINE, 1, 5, NOW).turns == 1
+
+    def test_go_on_while_another_line_of_the_lower_class_is_left(self) -> None:
+        shares = replace(marked(LATER, line_of("backfill", "a/"), A), turns=5)
+
+        assert shares.drop(LATER, NOW).turns == 5
+        assert shares.drop(A, NOW).turns == 5
+        assert replace(marked(LATER, A), turns=5).drop(LATER, NOW).turns == 0
+
+    def test_of_the_lower_class_begin_anew_after_it_had_one(self) -> None:
+        assert replace(marked(LATER), turns=5).started(LATER, 1, NOW) == marked(LATER)
+        assert marked(LATER).started(LATER, 1, NOW) == marked(LATER)
+
+
+def test_a_line_is_stale_once_its_mark_is_older_than_five_minutes() -> None:
+    shares = marked(A)
+
+    assert not shares.stale(A, NOW + MARK_LASTS)
+    assert shares.stale(A, NOW + MARK_LASTS + 0.001)
+    assert not shares.stale(B, NOW + MARK_LASTS + 60)
+
+
+def test_what_a_dropped_share_has_used_is_forgotten_below_three_seconds() -> None:
+    shares = marked(A, B, a=FORGOTTEN, b=0.0)
+
+    assert shares.drop(A, NOW).used == {"a/": FORGOTTEN, "b/": 0.0}
+    assert shares.drop(A, NOW + 60).used == {"b/": 0.0}
+    assert shares.drop(A, NOW).marked == {B: iso(NOW)}
+
+
+def test_the_hundredth_share_is_still_admitted_and_shares_that_only_used_minutes_count() -> None:
+    shares = marked(*(line_of("live", f"{number}/") for number in range(60)))
+    shares = replace(shares, used={f"{number}/": 1.0 for number in range(50, MOST_SHARES - 1)})
+
+    assert shares.admitted("new/") == "new/"
+    full = replace(shares, used={**shares.used, "last/": 1.0})
+    assert [full.admitted(share) for share in ("new/", "last/", "0/")] == [OTHERS, "last/", "0/"]
+
+
+def test_the_figures_are_those_of_the_documents() -> None:
+    assert (MOST_SHARES, LOWER_EVERY, HALF_LIFE, LEAST_MINUTES, FORGOTTEN) == (100, 10, 24 * 3600, 0.1, 0.05)
+    assert (MARK_EVERY, MARK_LASTS) == (60, 300)
+    # As they stand in the table: other names would lose the jobs that wait.
+    assert (PRIORITIES, ONE_SHARE, OTHERS) == (("live", "backfill"), "", "(others)")
+    assert (DEFAULT_LINE, LATER, A) == ("live#", "backfill#", "live#a/")
 
 
 @pytest.mark.parametrize(
