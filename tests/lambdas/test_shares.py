@@ -194,6 +194,30 @@ class TestTheForecast:
 
         assert order[:2] == ["old", "live0"]
 
+    def test_counts_no_turns_for_a_line_in_which_nothing_waits_any_more(self) -> None:
+        live = [(f"live{number}", 1.0) for number in range(3)]
+        shares = replace(marked(LATER), turns=LOWER_EVERY - 3)
+
+        order = list(shares.forecast({DEFAULT_LINE: live, LATER: []}, NOW, {}))
+
+        assert order == ["live0", "live1", "live2"]
+
+    def test_counts_turns_for_a_lower_class_that_is_not_recorded_yet(self) -> None:
+        live = [(f"live{number}", 1.0) for number in range(12)]
+
+        order = list(Shares().forecast({DEFAULT_LINE: live, LATER: [("old", 1.0)]}, NOW, {}))
+
+        assert order.index("old") == LOWER_EVERY - 1
+
+    def test_counts_turns_no_further_once_the_lower_class_is_through(self) -> None:
+        live = [(f"live{number}", 1.0) for number in range(12)]
+        waiting = {LATER: [("old", 1.0)], DEFAULT_LINE: live, A: [("a", 1.0)]}
+
+        order = list(replace(marked(A), turns=LOWER_EVERY - 1).forecast(waiting, NOW, {}))
+
+        assert order[0] == "old"
+        assert len(order) == 14
+
     def test_changes_nothing_of_the_record(self) -> None:
         shares = marked(A, B, a=3)
         before = shares.as_text()
@@ -254,6 +278,16 @@ class TestTheRecord:
         assert shares.mark(C, NOW, {"a/": 4.0}).used["c/"] == 25
         assert marked(A).mark(C, NOW, {}).used["c/"] == 0
         assert marked(A, a=100).mark(C, NOW, {"b/": 2.0}).used["c/"] == 100
+
+    def test_takes_a_default_share_that_comes_back_for_one_video_behind_the_others(self) -> None:
+        shares = marked(A, B, a=1000, b=2000)
+
+        assert shares.started(DEFAULT_LINE, 5, NOW).used[ONE_SHARE] == 1000 - 360 + 5
+        assert shares.started(DEFAULT_LINE, 5, NOW, {"b/": 4.0}).used[ONE_SHARE] == (2000 - 360) / 4 + 5
+        assert shares.started(DEFAULT_LINE, 5, NOW, {ONE_SHARE: 2.0}).used[ONE_SHARE] == 2 * (1000 - 360) + 5
+        assert marked(A, B, a=1000).started(DEFAULT_LINE, 5, NOW).used[ONE_SHARE] == 5
+        # Its own line does not count among the others.
+        assert marked(A, line_of("backfill", ""), a=1000).started(LATER, 5, NOW).used[ONE_SHARE] == 645
 
     def test_takes_a_share_with_a_number_sign_in_its_name_for_what_it_is(self) -> None:
         line = line_of("live", "take#1/")
@@ -355,6 +389,11 @@ def test_the_figures_are_those_of_the_documents() -> None:
 )
 def test_a_share_is_chosen_by_the_key(share_by: str, key: str, share: str) -> None:
     assert share_of(key, share_by, ["a/", "a/b/"]) == share
+
+
+def test_the_longest_prefix_of_a_route_is_the_share_wherever_it_stands_in_the_list() -> None:
+    assert share_of("a/b/c.mp4", "route", ["a/b/", "a/"]) == "a/b/"
+    assert share_of("a/b/c.mp4", "route", ["a/", "a/b/", "z/long/"]) == "a/b/"
 
 
 # What the functions make of it. One slot, so that each completion starts exactly one job.
