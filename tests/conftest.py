@@ -35,7 +35,12 @@ class ReachedOut(AssertionError):
 # What shares something that is slow to start (a deployed cloud, a browser, a synthesized app) goes to one worker; every
 # other test to the next that is free.
 ONE_WORKER = ("tests/e2e/", "tests/stacks/")
-ONE_WORKER_EACH = ("tests/cli/pages/", "tests/e2e/test_bulk.py", "tests/e2e/test_command_line.py")
+ONE_WORKER_EACH = (
+    "tests/cli/pages/",
+    "tests/e2e/test_bulk.py",
+    "tests/e2e/test_command_line.py",
+    "tests/localcloud/test_mediaconvert_cloud.py",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

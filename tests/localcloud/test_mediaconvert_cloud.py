@@ -289,8 +289,13 @@ def test_iam_stands_in_front_with_the_resources_of_each_call(converter: str, cal
         assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
-def test_the_query_of_a_list_gets_through(cloud: LocalCloud) -> None:
-    listed = cloud.client("mediaconvert").list_jobs(MaxResults=1, Status="ERROR", Order="ASCENDING")
+def test_the_query_of_a_list_gets_through(cloud: LocalCloud, converter: str) -> None:
+    client = cloud.client("mediaconvert")
+    for name in ("gone.mp4", "gone too.mp4"):
+        job = client.create_job(Role=converter, Settings=settings(name, "converted/gone"))["Job"]
+        _until(lambda job=job: client.get_job(Id=job["Id"])["Job"]["Status"] == "ERROR")  # type: ignore[misc]
+
+    listed = client.list_jobs(MaxResults=1, Status="ERROR", Order="ASCENDING")
 
     assert len(listed["Jobs"]) == 1
     assert listed["NextToken"]

@@ -114,7 +114,7 @@ def test_answers_expire_and_rows_do_not() -> None:
     rules = [rule for b in buckets.values() for rule in b["Properties"]["LifecycleConfiguration"]["Rules"]]
     expiring = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
 
-    assert expiring == {"collecting/": 8, "queries/": 30}
+    assert expiring == {"collecting/": 8, "converted/": 14, "queries/": 30}
 
 
 def test_nothing_of_it_runs_while_nobody_asks() -> None:
