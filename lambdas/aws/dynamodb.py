@@ -45,6 +45,17 @@ class Write:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+def versioned(item_id: str, changes: Mapping[str, Any], counter: str, version: int) -> Write:
+    """A write that holds only if no other has been made since that `version` was read, which the attribute `counter`
+    has; 0: it isn't there yet."""
+    return Write(
+        item_id,
+        {**changes, counter: version + 1},
+        when=f"#{counter} = :before" if version else f"attribute_not_exists(#{counter})",
+        values={"before": version} if version else {},
+    )
+
+
 class Items:
     """The items of one table."""
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from lambdas.aws.dynamodb import Write
+from lambdas.aws.dynamodb import Write, versioned
 from lambdas.aws.scheduler_record import SchedulerRecord
 from lambdas.model import analyses
 from lambdas.model.budget import Charge, Limits, charge_of, minutes_of, month_of
@@ -333,10 +333,8 @@ class Jobs(SchedulerRecord):
                 holders = [holder for holder in holders if _runs(self.get(holder))]
             if len(holders) >= most:
                 return False
-            version = int(slots.get("version", 0))
-            taken = {"holders": [*holders, job.job_id], "version": version + 1}
-            when = "#version = :before" if version else "attribute_not_exists(#version)"
-            if self._update(SLOTS, taken, when=when, **({"before": version} if version else {})) is not None:
+            taken = {"holders": [*holders, job.job_id]}
+            if self._write_all([versioned(SLOTS, taken, "version", int(slots.get("version", 0)))])[0]:
                 return True
 
     # collecting

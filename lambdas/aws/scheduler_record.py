@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lambdas.aws.dynamodb import Items, Write
+from lambdas.aws.dynamodb import Items, Write, versioned
 from lambdas.model.blocking import Scope, scopes_in, worth_keeping
 from lambdas.model.budget import Charge, Limits, Month, exact
 from lambdas.model.clock import iso
-from lambdas.model.shares import MARK_EVERY, ONE_SHARE, Shares
+from lambdas.model.shares import MARK_EVERY, ONE_SHARE, Shares, share_in
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,7 +22,6 @@ COLLECTED_EVERY = 60.0  # seconds between two notes that collecting works, in on
 
 SCHEDULER = "#scheduler"  # what the service last said, the operator's switch, the lines and shares
 MONTH = "#month#"  # and the month
-MOST_TRIES = 50  # of a write that others were faster with
 
 
 class SchedulerRecord(Items):
@@ -51,9 +50,8 @@ class SchedulerRecord(Items):
                 return known
             version = int(item.get("scopes_version", 0))
             stored = {name: scope.as_item() for name, scope in new.items()}
-            changes = {"scopes": stored or None, "scopes_version": version + 1}
-            when = "#scopes_version = :before" if version else "attribute_not_exists(#scopes_version)"
-            if self._update(SCHEDULER, changes, when=when, **({"before": version} if version else {})) is not None:
+            write = versioned(SCHEDULER, {"scopes": stored or None}, "scopes_version", version)
+            if self._write_all([write])[0]:
                 return new
 
     def note_limit_reached(self) -> None:
@@ -94,8 +92,7 @@ class SchedulerRecord(Items):
             new = decide(known)
             if new == known:
                 return known
-            write = self._shares_write(known, new)
-            if self._update(SCHEDULER, write.changes, write.when, **write.values) is not None:
+            if self._write_all([self._shares_write(known, new)])[0]:
                 return new.written()
 
     def mark(self, line: str, weights: Mapping[str, float]) -> None:
@@ -108,18 +105,13 @@ class SchedulerRecord(Items):
 
     def admitted(self, share: str) -> str:
         """The share in which a job of `share` waits; see ``Shares.admitted``."""
-        if share == ONE_SHARE or any(line.partition("#")[2] == share for line in self._marked):
+        if share == ONE_SHARE or any(share_in(line) == share for line in self._marked):
             return share
         return self.shares().admitted(share)
 
     @staticmethod
     def _shares_write(known: Shares, new: Shares) -> Write:
-        return Write(
-            SCHEDULER,
-            {"shares": new.as_text(), "shares_version": known.version + 1},
-            when="#shares_version = :known" if known.version else "attribute_not_exists(#shares_version)",
-            values={"known": known.version} if known.version else {},
-        )
+        return versioned(SCHEDULER, {"shares": new.as_text()}, "shares_version", known.version)
 
     # months
 

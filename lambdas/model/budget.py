@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from lambdas.model.clock import iso
 from lambdas.model.prices import conversion, per_minute
+from lambdas.model.video_header import LONGEST
 
 if TYPE_CHECKING:
     from lambdas.model.job import Job
@@ -26,7 +27,7 @@ BUDGET = "budget"  # the scope that is blocked while the month's budget is used 
 # A video whose header can't be read is charged by its size until Rekognition says how long it is: a minute for each
 # 7.5 MB, which is 1 Mbit/s. Most videos have more bits a second, so the charge is too high rather than too low.
 BYTES_A_MINUTE = 7_500_000
-MOST_MINUTES = 360.0  # Rekognition's limit of 6 hours
+MOST_MINUTES = LONGEST / 60
 PERCENTS = (50, 80, 100)  # of a budget, that are announced
 
 

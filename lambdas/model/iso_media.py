@@ -19,6 +19,12 @@ def _duration(data: bytes, offset: int, width: int) -> int:
     return 0 if value == (1 << 8 * width) - 1 else value
 
 
+def _times(data: bytes) -> tuple[int, int, int]:
+    """What ``mvhd`` and ``mdhd`` begin with: the scale, the duration, and where they end."""
+    at, width = (20, 8) if data[:1] == b"\x01" else (12, 4)
+    return number(data, at, 4), _duration(data, at + 4, width), at + 4 + width
+
+
 @dataclass(slots=True)
 class _Track:
     """What is known of a track; times are in units of its own scale, but for edits."""
@@ -98,9 +104,8 @@ def _read_movie(pieces: Pieces, moov: Box, movie: _Movie) -> None:
     for box in pieces.inside(moov):
         if box.kind == b"mvhd":
             data = pieces.content(box)
-            at, width = (20, 8) if data[:1] == b"\x01" else (12, 4)
-            movie.scale, movie.duration = number(data, at, 4), _duration(data, at + 4, width)
-            movie.matrix = _matrix(data, at + 4 + width + 16)
+            movie.scale, movie.duration, end = _times(data)
+            movie.matrix = _matrix(data, end + 16)
         elif box.kind == b"trak":
             track = _Track()
             movie.tracks.append(track)
@@ -138,9 +143,7 @@ def _read_track(pieces: Pieces, trak: Box, track: _Track) -> None:
 def _read_media(pieces: Pieces, mdia: Box, track: _Track) -> None:
     for box in pieces.inside(mdia):
         if box.kind == b"mdhd":
-            data = pieces.content(box)
-            at, width = (20, 8) if data[:1] == b"\x01" else (12, 4)
-            track.scale, track.duration = number(data, at, 4), _duration(data, at + 4, width)
+            track.scale, track.duration, _ = _times(pieces.content(box))
         elif box.kind == b"hdlr":
             track.handler = pieces.content(box)[8:12]
         elif box.kind == b"minf" and track.handler in (b"vide", b""):

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lambdas.model.clock import iso, seconds_of
+from lambdas.model.video_header import LONGEST
 
 Priority = Literal["live", "backfill"]
 LIVE: Priority = "live"
@@ -34,7 +35,7 @@ MOST_SHARES = 100  # at a time: each start rewrites the record of all
 
 LOWER_EVERY = 10  # starts, of which one goes to the lower class while both wait
 HALF_LIFE = 86_400.0  # seconds after which used minutes count half
-LONGEST_VIDEO = 360.0  # minutes
+LONGEST_VIDEO = LONGEST / 60  # minutes
 LEAST_MINUTES = 0.1  # that a start counts: the shortest video occupies a slot for some seconds
 FORGOTTEN = 0.05  # used minutes below which a share without waiting jobs is dropped from the record
 
@@ -80,7 +81,7 @@ class Shares:
         used = self._decayed(now)
 
         def rank(line: str) -> tuple[int, float, str]:
-            share = _share(line)
+            share = share_in(line)
             return self._class_rank(line), used.get(share, 0.0) / weights.get(share, 1.0), line
 
         return sorted(lines, key=rank)
@@ -105,8 +106,7 @@ class Shares:
                 shares = replace(shares, marked=dict.fromkeys(left, ""))
 
     def _class_rank(self, line: str) -> int:
-        lower = not line.startswith(f"{LIVE}#")
-        return int(lower != (self.turns >= LOWER_EVERY - 1))
+        return int(_is_lower(line) != (self.turns >= LOWER_EVERY - 1))
 
     def _decayed(self, now: float) -> dict[str, float]:
         factor = 0.5 ** (max(0.0, now - self.as_of) / HALF_LIFE)
@@ -114,25 +114,24 @@ class Shares:
 
     def started(self, line: str, minutes: float, now: float, weights: Mapping[str, float] = NO_WEIGHTS) -> "Shares":
         """The record after a job of `line` with that many minutes of video was started."""
-        share = _share(line)
+        share = share_in(line)
         after = self
         if share != ONE_SHARE or set(self.used) - {ONE_SHARE}:
             used = self._decayed(now)
             before = max(used.get(share, 0.0), self._least(share, used, weights))
             used[share] = before + max(minutes, LEAST_MINUTES)
             after = replace(after, used=used, as_of=now)
-        if line.startswith(f"{LIVE}#"):
-            if any(other.startswith(f"{BACKFILL}#") for other in self.marked):
-                after = replace(after, turns=min(self.turns + 1, LOWER_EVERY - 1))
-        elif self.turns:
-            after = replace(after, turns=0)
+        if _is_lower(line):
+            return replace(after, turns=0) if self.turns else after
+        if any(map(_is_lower, self.marked)):
+            return replace(after, turns=min(self.turns + 1, LOWER_EVERY - 1))
         return after
 
     def _least(self, share: str, used: Mapping[str, float], weights: Mapping[str, float]) -> float:
         """What a share's used minutes count as at least. The default line is not recorded, so that its share comes back
         after a pause is not seen, as it is for others in ``mark``. But a share that always waited is behind each of the
         others by one video at most."""
-        others = {known for line in self.marked if (known := _share(line)) != share}
+        others = {known for line in self.marked if (known := share_in(line)) != share}
         least = min(
             ((used.get(other, 0.0) - LONGEST_VIDEO) / weights.get(other, 1.0) for other in others),
             default=0.0,
@@ -141,21 +140,21 @@ class Shares:
 
     def given_back(self, line: str, minutes: float, turns: int, now: float) -> "Shares":
         """The record after a start that did not come to be; `turns` is what the record said before it."""
-        share, after = _share(line), self
+        share, after = share_in(line), self
         if share in self.used:
             used = self._decayed(now)
             used[share] = max(0.0, used[share] - max(minutes, LEAST_MINUTES))
             after = replace(self, used=used, as_of=now)
         # Most starts that don't come to be find no slot. If they counted, the lower class would have its turn, find no
         # slot, and wait for ten more.
-        back = self.turns + turns if line.startswith(f"{BACKFILL}#") else self.turns - 1
+        back = self.turns + turns if _is_lower(line) else self.turns - 1
         return replace(after, turns=min(max(back, 0), LOWER_EVERY - 1))
 
     def mark(self, line: str, now: float, weights: Mapping[str, float]) -> "Shares":
         """The record after a job came to wait in `line`."""
         if line == DEFAULT_LINE:
             return self
-        share, waiting = _share(line), {_share(known) for known in self.marked}
+        share, waiting = share_in(line), {share_in(known) for known in self.marked}
         after = replace(self, marked={**self.marked, line: iso(now)})
         if share in waiting or not waiting:
             return after
@@ -171,16 +170,16 @@ class Shares:
     def drop(self, line: str, now: float) -> "Shares":
         """The record without a line in which no job waits."""
         marked = {known: at for known, at in self.marked.items() if known != line}
-        waiting = {_share(known) for known in marked}
+        waiting = {share_in(known) for known in marked}
         used = {
             share: minutes for share, minutes in self._decayed(now).items() if share in waiting or minutes >= FORGOTTEN
         }
-        lower = any(known.startswith(f"{BACKFILL}#") for known in marked)
+        lower = any(map(_is_lower, marked))
         return replace(self, marked=marked, used=used, as_of=now, turns=self.turns if lower else 0)
 
     def admitted(self, share: str) -> str:
         """The share in which a key of `share` waits: its own, or that of all others if there are too many."""
-        known = set(self.used) | {_share(line) for line in self.marked}
+        known = set(self.used) | {share_in(line) for line in self.marked}
         return share if share in known or len(known) < MOST_SHARES else OTHERS
 
     def written(self) -> "Shares":
@@ -227,5 +226,10 @@ def share_of(key: str, share_by: str, prefixes: Iterable[str]) -> str:
     return ONE_SHARE
 
 
-def _share(line: str) -> str:
+def share_in(line: str) -> str:
+    """The share of a line."""
     return line.partition("#")[2]
+
+
+def _is_lower(line: str) -> bool:
+    return line.startswith(f"{BACKFILL}#")
